@@ -1,0 +1,34 @@
+"""Compare convolutional networks on blood-cell images as scikit-learn classifiers."""
+
+from importlib import import_module
+from importlib.metadata import version
+
+__version__ = version("skall")
+
+# Where each public name lives; imported at first use, so that `import skall` stays quick.
+_HOMES = {
+    "Backbone": "skall.registry",
+    "CNNClassifier": "skall.classifier",
+    "CNNFeatures": "skall.features",
+    "Comparison": "skall.comparison",
+    "ImagePreprocessor": "skall.preprocessing",
+    "compare": "skall.comparison",
+    "get_estimator": "skall.classifier",
+    "list_backbones": "skall.registry",
+    "load": "skall.persistence",
+}
+_MODULES = ("datasets", "metrics", "testing")
+
+__all__ = [*_HOMES, *_MODULES, "__version__"]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"skall.{name}")
+    raise AttributeError(f"module 'skall' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

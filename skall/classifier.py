@@ -1,0 +1,460 @@
+"""The estimator: a convolutional network as a scikit-learn classifier."""
+
+from contextlib import suppress
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import softmax
+from skorch.utils import is_dataset
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skall.cache import get_store
+from skall.construction import build_extractor, make_key, measure_features
+from skall.device import resolve_device
+from skall.extraction import extract_features
+from skall.inputs import check_images
+from skall.net import CellNet, TrainingStopped
+from skall.network import Network, make_head, pooling_of
+from skall.parameters import check_names, check_values
+from skall.persistence import save_classifier
+from skall.randomness import draw_seed, seeded
+from skall.registry import get_backbone
+from skall.summary import summarize
+from skall.targets import check_groups, check_sample_weight, check_targets, weigh_classes
+from skall.training import CellDataset, gather_rows
+
+
+def get_estimator(name, **params):
+    """The classifier of a backbone's name.
+
+    Parameters
+    ----------
+    name : str
+        A name of :func:`~skall.list_backbones`, or ``"timm/<model>"`` for any of timm's models.
+    **params
+        Parameters of :class:`CNNClassifier`.
+
+    Returns
+    -------
+    CNNClassifier
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, with the nearest ones, or a name that two packages claim.
+
+    Examples
+    --------
+    >>> from skall import get_estimator
+    >>> get_estimator("squeezenet", trainable="head")
+    CNNClassifier(backbone='squeezenet', trainable='head')
+    """
+    get_backbone(name)
+    return CNNClassifier(backbone=name, **params)
+
+
+class CNNClassifier(CellNet):
+    """A convolutional network that is fitted to images, as a scikit-learn classifier.
+
+    Parameters
+    ----------
+    backbone : str, default="resnet18"
+        The trunk: a name of :func:`~skall.list_backbones` or ``"timm/<model>"``.
+    weights : {"imagenet", None} or path, default="imagenet"
+        ``"imagenet"`` starts from the published weights: the file ``<backbone>.safetensors`` in
+        the folder that the environment variable ``SKALL_WEIGHTS`` names, else those that
+        torchvision or timm download. None starts from random weights; a path from a
+        ``.safetensors`` or ``.pth`` file.
+    trainable : {"all", "head"}, default="all"
+        ``"head"`` leaves the trunk as it is, in evaluation mode.
+    head : {"linear", "mlp"} or callable, default="linear"
+        ``"linear"``: global average pooling, dropout, one linear layer; ``"mlp"``: Flatten, 256,
+        ReLU, 128, ReLU, dropout, one linear layer; a callable ``(feature_shape, n_outputs)`` that
+        returns a :class:`torch.nn.Module`. Two classes have one output.
+    dropout : float, default=0.2
+        Probability of dropping an input of the last linear layer.
+    image_size : int, optional
+        Height and width, in pixels, that images are brought to; by default the backbone's own.
+    image_shape : tuple of 2 or 3 ints, optional
+        Height, width (and channels) of images given as rows of numbers; by default a grey square,
+        else an RGB square, else a strip one pixel high.
+    augment : None
+        Augmentation of the training images; not implemented yet.
+    augment_views : int, default=1
+        Random views of each image for a frozen trunk; not implemented yet.
+    optimizer : class, default=torch.optim.AdamW
+        Its other arguments have the prefix ``optimizer__``.
+    lr : float, optional
+        Learning rate; by default 1e-4 where the trunk is trained and 1e-3 for a head alone.
+    weight_decay : float, default=0.01
+    lr_schedule : None
+        Schedule of the learning rate; not implemented yet.
+    warmup_epochs : int, default=0
+        Not implemented yet.
+    max_epochs : int, default=20
+    batch_size : int, default=32
+        Images a step; -1 for all.
+    early_stopping : bool, default=False
+        Not implemented yet, nor are its parameters.
+    validation_fraction : float, default=0.1
+        Share of the training images that early stopping watches.
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which training stops.
+    tol : float, default=1e-4
+        The least change that counts as an improvement.
+    class_weight : {None, "balanced"} or dict, default=None
+        Weight of each class in the loss.
+    device : str or torch.device, default="auto"
+        ``"auto"``: CUDA, then MPS, then the CPU; parallel workers share out the GPUs.
+    keep_on_device : bool, default=False
+        Leave the fitted weights on the device instead of the CPU.
+    precision : {"auto", "float32"}, default="auto"
+        ``"auto"`` is float32 wherever no measurement says that bfloat16 is faster; none does yet.
+    memory : {"auto", None}, default="auto"
+        ``"auto"`` keeps decoded images, and the features of a frozen trunk, in this process, 1 GB
+        at most; None keeps nothing.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, batches and dropout; torch's and numpy's own generators are left alone.
+    criterion : class, default=torch.nn.CrossEntropyLoss
+        Loss of logits ``(n, n_classes)`` and class indices; arguments have ``criterion__``.
+    callbacks : list of skorch callbacks, optional
+        Beside skorch's; arguments have the prefix ``callbacks__<name>__``.
+    train_split : callable, optional
+        One of skorch's splitters, for the validation columns of the history.
+    warm_start : bool, default=False
+        Whether another `fit` goes on from the weights of the last.
+    verbose : int, default=0
+        1 prints skorch's table of epochs.
+    **skorch_params
+        Arguments of skorch's parts: ``optimizer__``, ``criterion__``, ``iterator_train__``,
+        ``iterator_valid__`` and ``callbacks__``.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    n_features_in_ : int
+        Numbers in a row of flattened X; 1 where a row is a path or an image.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where X had them.
+    n_iter_ : int
+        Epochs of training.
+    image_size_ : int
+        Height and width, in pixels, that images are brought to.
+    module_ : skall.network.Network
+    history_ : skorch.history.History
+    history_frame_ : pandas.DataFrame
+    device_ : torch.device
+        What the network was trained on.
+    precision_ : str
+        In what it was trained.
+    n_threads_ : int
+        Threads that torch used.
+
+    Examples
+    --------
+    >>> from skall import CNNClassifier
+    >>> from skall.datasets import make_blood_cells
+    >>> cells = make_blood_cells(24, n_patients=4, image_size=32, random_state=0)
+    >>> net = CNNClassifier("timm/test_resnet", weights=None, image_size=32, max_epochs=2,
+    ...                     random_state=0)
+    >>> net.fit(cells.data, cells.target).predict_proba(cells.data[:3]).shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        backbone="resnet18",
+        *,
+        weights="imagenet",
+        trainable="all",
+        head="linear",
+        dropout=0.2,
+        image_size=None,
+        image_shape=None,
+        augment=None,
+        augment_views=1,
+        optimizer=torch.optim.AdamW,
+        lr=None,
+        weight_decay=0.01,
+        lr_schedule=None,
+        warmup_epochs=0,
+        max_epochs=20,
+        batch_size=32,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        tol=1e-4,
+        class_weight=None,
+        device="auto",
+        keep_on_device=False,
+        precision="auto",
+        memory="auto",
+        random_state=None,
+        criterion=nn.CrossEntropyLoss,
+        callbacks=None,
+        train_split=None,
+        warm_start=False,
+        verbose=0,
+        **skorch_params,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.trainable = trainable
+        self.head = head
+        self.dropout = dropout
+        self.image_size = image_size
+        self.image_shape = image_shape
+        self.augment = augment
+        self.augment_views = augment_views
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.warmup_epochs = warmup_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.class_weight = class_weight
+        self.keep_on_device = keep_on_device
+        self.precision = precision
+        self.memory = memory
+        self.random_state = random_state
+        super().__init__(
+            module=nn.Module,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            criterion=criterion,
+            callbacks=callbacks,
+            train_split=train_split,
+            warm_start=warm_start,
+            verbose=verbose,
+            device=device,
+            **skorch_params,
+        )
+        check_names(self, skorch_params)
+
+    # -- fitting ------------------------------------------------------------------------------
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like
+            Images: paths ``(n,)`` or ``(n, 1)``, PIL images, uint8 or float arrays ``(n, h, w)``
+            or ``(n, h, w, 3)``, or rows of numbers ``(n, h * w)`` or ``(n, h * w * 3)``.
+        y : array-like, shape (n,)
+            Labels of any type.
+        sample_weight : array-like of float, shape (n,), optional
+            Weight k is k copies of the row.
+        groups : array-like, shape (n,), optional
+            Patients, which an inner split keeps together.
+
+        Returns
+        -------
+        CNNClassifier
+            The estimator itself.
+        """
+        fresh = not (self.warm_start and self.initialized_)
+        return self._learn(X, y, sample_weight, groups, fresh=fresh, epochs=self.max_epochs)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
+        """Go once more over these images, from the weights that there are.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            As in :meth:`fit`.
+        classes : array-like, shape (n_classes,), optional
+            All the classes; needed in the first call where y does not hold them all.
+
+        Returns
+        -------
+        CNNClassifier
+            The estimator itself.
+        """
+        fresh = not self.initialized_
+        return self._learn(X, y, sample_weight, groups, fresh=fresh, epochs=1, classes=classes)
+
+    def _learn(self, X, y, sample_weight, groups, *, fresh, epochs, classes=None):
+        check_values(self)
+        images = check_images(self, X, reset=fresh)
+        known = np.unique(classes) if fresh and classes is not None else None
+        classes, codes = check_targets(self, y, len(images), known if fresh else self.classes_)
+        weight = check_sample_weight(sample_weight, len(images))
+        class_weight = weigh_classes(self.class_weight, classes, codes, weight)
+        groups = check_groups(groups, len(images))
+        learned = gather_rows(images, codes, weight, groups, class_weight)
+        if len(classes) < 2 or (known is None and fresh and np.ptp(learned.targets) == 0):
+            raise ValueError(
+                f"y holds one class, {classes[learned.targets[0]]!r} (rows of weight 0 do not "
+                "count); a classifier needs rows of at least 2 classes"
+            )
+        if fresh:
+            self.classes_inferred_ = classes
+            self.n_iter_ = 0
+            self.device_ = resolve_device(self.device)
+            self.precision_ = "float32"
+            self.n_threads_ = torch.get_num_threads()
+        with seeded(draw_seed(self.random_state) + self.n_iter_, self.device_):
+            if fresh:
+                self.initialize()
+            self._train(images, learned, epochs)
+        return self
+
+    def _train(self, images, learned, epochs):
+        """Train for some epochs and keep what prediction needs, or training that goes on."""
+        self.module_.to(self.device_)
+        if self.optimizer_ is None:
+            self._initialize_optimizer()
+        dataset = self._make_dataset(images, learned.rows, learned.targets, learned.weights)
+        self.notify("on_train_begin", X=dataset, y=None)
+        with suppress(TrainingStopped):
+            self.fit_loop(dataset, epochs=epochs)
+        self.notify("on_train_end", X=dataset, y=None)
+        self.n_iter_ = len(self.history_)
+        self._put_away(keep_optimizer=self.warm_start or epochs == 1)
+
+    def initialize_module(self):
+        """Build the network; skorch calls it once the classes are known."""
+        backbone = get_backbone(self.backbone)
+        self.image_size_ = self.image_size or backbone.input_size
+        extractor = build_extractor(self.backbone, self.weights, pooling_of(self.head))
+        shape = measure_features(extractor, self.backbone, self.image_size_)
+        n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
+        head = make_head(self.head, shape, n_outputs, self.dropout)
+        frozen = self.trainable == "head"
+        self._trunk_key = make_key(extractor, self.weights, self.random_state) if frozen else None
+        self.module_ = Network(extractor, head, frozen)
+        return self
+
+    # -- data ---------------------------------------------------------------------------------
+
+    def get_dataset(self, X, y=None):
+        """The data set that skorch reads: images, or their features where the trunk is frozen."""
+        if is_dataset(X):
+            return X
+        images = check_images(self, X, reset=False)
+        return self._make_dataset(images, np.arange(len(images)))
+
+    def _make_dataset(self, images, rows, targets=None, weights=None):
+        size, store = self.image_size_, get_store(self.memory)
+        if not self.module_.frozen:
+            return CellDataset(
+                lambda batch: images.read_batch(batch, size, store),
+                "images",
+                rows,
+                targets,
+                weights,
+            )
+        features = extract_features(
+            self.module_.extractor.eval(),
+            images,
+            size,
+            store=store,
+            key=self._trunk_key,
+            batch_size=self.batch_size if self.batch_size > 0 else len(images),
+        )
+        return CellDataset(features.__getitem__, "features", rows, targets, weights)
+
+    # -- prediction ---------------------------------------------------------------------------
+
+    def _predict_logits(self, X):
+        check_is_fitted(self)
+        with self._on_device():
+            logits = torch.cat([batch.cpu() for batch in self.forward_iter(X)])
+        return logits.double().numpy()
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return softmax(self._predict_logits(X), axis=1)
+
+    def decision_function(self, X):
+        """Logit of the second of two classes, or one score a class.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,) or (n, n_classes)
+        """
+        logits = self._predict_logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict(self, X):
+        """The most probable class of each image.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            Labels of the type that `fit` got.
+        """
+        codes = self._predict_logits(X).argmax(axis=1)
+        # skorch's scoring callbacks predict data sets, whose targets are class indices.
+        return codes if is_dataset(X) else self.classes_[codes]
+
+    # -- description --------------------------------------------------------------------------
+
+    @property
+    def history_frame_(self):
+        """The epochs as a DataFrame: losses, accuracies, learning rate and seconds (``dur``)."""
+        check_is_fitted(self)
+        columns = ["epoch", "train_loss", "valid_loss", "train_acc", "valid_acc", "lr", "dur"]
+        return pd.DataFrame([dict(epoch) for epoch in self.history_.to_list()]).reindex(
+            columns=columns
+        )
+
+    def summary(self):
+        """Size of the network; see :func:`skall.summary.summarize`.
+
+        Returns
+        -------
+        dict
+            ``trainable``, ``non_trainable``, ``optimizer``, ``bytes``, ``macs`` and
+            ``feature_shape``.
+
+        Examples
+        --------
+        >>> from skall import get_estimator
+        >>> get_estimator("vgg16", head="mlp", image_size=224).summary()["trainable"]
+        21170497
+        """
+        check_values(self)
+        return summarize(self)
+
+    def save(self, folder):
+        """Write the fitted classifier as safetensors and JSON; :func:`skall.load` reads it.
+
+        Parameters
+        ----------
+        folder : path
+            Made where it does not exist.
+
+        Raises
+        ------
+        TypeError
+            For a parameter that JSON cannot hold, which is named.
+        """
+        save_classifier(self, folder)

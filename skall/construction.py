@@ -1,0 +1,101 @@
+"""From the name of a backbone to a network that takes images of one size."""
+
+import torch
+
+from skall.extraction import digest_trunk
+from skall.network import FeatureExtractor, probe
+from skall.registry import get_backbone
+from skall.weights import build_trunk
+
+CANDIDATE_SIZES = (8, 16, 24, 32, 48, 64, 71, 75, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
+
+
+def build_extractor(name, weights, pooling):
+    """The trunk of a backbone with its normalisation and pooling.
+
+    Parameters
+    ----------
+    name : str
+    weights : {"imagenet", None} or path
+    pooling : {"avg", "flatten", None}
+
+    Returns
+    -------
+    FeatureExtractor
+        In evaluation mode.
+    """
+    backbone = get_backbone(name)
+    trunk = build_trunk(name, weights)
+    return FeatureExtractor(trunk, backbone.mean, backbone.std, pooling).eval()
+
+
+def measure_features(extractor, name, size):
+    """Shape of the features of one image.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+        On the CPU.
+    name : str
+        The backbone's, for messages.
+    size : int
+        Height and width of the image in pixels.
+
+    Returns
+    -------
+    tuple of int
+        ``(c, h', w')`` or ``(c,)``.
+
+    Raises
+    ------
+    ValueError
+        Where the network cannot take this size, with those it can, or does not give features.
+    """
+    try:
+        with torch.no_grad():
+            shape = tuple(extractor(torch.zeros(2, 3, size, size)).shape)
+    except (RuntimeError, ValueError, AssertionError) as exc:
+        possible = _possible_sizes(name)
+        raise ValueError(
+            f"backbone {name!r} cannot take image_size={size}; of the usual sizes it takes "
+            f"{', '.join(map(str, possible)) or 'none'} ({type(exc).__name__}: "
+            f"{str(exc).splitlines()[0] if str(exc) else ''})"
+        ) from exc
+    if len(shape) not in (2, 4) or shape[0] != 2 or 0 in shape:
+        raise ValueError(
+            f"the trunk of backbone {name!r} turns images (2, 3, {size}, {size}) into {shape}; it "
+            "must give a feature map (2, c, h, w) or a vector (2, c)"
+        )
+    return shape[1:]
+
+
+def _possible_sizes(name):
+    sizes = sorted({*CANDIDATE_SIZES, get_backbone(name).input_size})
+    return [size for size in sizes if _takes(name, size)]
+
+
+def _takes(name, size):
+    backbone = get_backbone(name)
+    try:
+        _, shape = probe(lambda: backbone.build(None), size)
+    except (RuntimeError, ValueError, AssertionError):
+        return False
+    return 0 not in shape
+
+
+def make_key(extractor, weights, random_state):
+    """What identifies the extractor in a store; None for random weights without a seed.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+    weights, random_state
+        The estimator's parameters.
+
+    Returns
+    -------
+    bytes or None
+    """
+    if weights is None and random_state is None:
+        return None
+    return digest_trunk(extractor)

@@ -1,0 +1,115 @@
+"""One loader for every data set: it looks which of the others fits."""
+
+import inspect
+import os
+import re
+
+from sklearn.utils import Bunch
+
+from skall.datasets import cnmc, folder, table
+from skall.datasets.layout import find_source
+
+# The first that recognises a source loads it: the particular before the general.
+LAYOUTS = (cnmc.LAYOUT, table.LAYOUT, folder.LAYOUT)
+
+
+def load_cells(
+    path: str | os.PathLike,
+    *,
+    groups: str | re.Pattern | None = None,
+    pos_label: str | None = None,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Bunch | tuple:
+    """Load blood-cell images, whichever known data set they are.
+
+    The loader is chosen by the names of the files, whatever the image format and however deep the
+    folders lie: :func:`load_cnmc` where an image is named as in C-NMC 2019, :func:`load_csv` for a
+    CSV file, and :func:`load_folder` for any other folder of class folders. Files that are no
+    images, and hidden ones, are passed over.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Folder or CSV file; ``~`` is expanded.
+    groups : str or re.Pattern, optional
+        Regular expression that finds the patient in a file name, see :func:`load_folder`. The
+        other loaders find the patients themselves and refuse it.
+    pos_label : str, optional
+        The leukaemic class; by default as the data set has it.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` alone.
+    as_frame : bool, default=False
+        Give the data as a DataFrame and the target as a Series.
+
+    Returns
+    -------
+    Bunch or tuple
+        ``(data, target)`` with `return_X_y`, else a :class:`sklearn.utils.Bunch`; folders are read
+        in the order of the relative path, tables in their own.
+
+        data : object array of shape (n, 1), or DataFrame with the one column ``path``
+            Absolute path of each image, str.
+        target : object array of shape (n,), or Series
+            Class of each image, str.
+        frame : DataFrame of shape (n, 2), or None
+            Data and target, with `as_frame`.
+        target_names : object array of shape (n_classes,)
+            The classes, sorted.
+        pos_label : str or None
+            The leukaemic class, where it is known.
+        groups : object array of shape (n,), or None
+            Patient of each image, where known. Ids that differ only in case are one patient.
+        filenames : object array of shape (n,)
+            Image files relative to the folder, or as the table has them.
+        DESCR : str
+            The data set, its source and licence where known, and its sizes.
+        fold, site : array of shape (n,)
+            Only there where they are known.
+
+    Raises
+    ------
+    TypeError
+        If `path` is no path.
+    FileNotFoundError
+        If `path` does not exist.
+    ValueError
+        If no loader fits, the one that fits finds the files inconsistent, or `groups` is given
+        and it reads the patients itself.
+
+    See Also
+    --------
+    make_blood_cells : Synthetic cells.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skall.datasets import load_cells
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ["all/UID_1_2_1_all.png", "hem/UID_H3_1_1_hem.png"]:
+    ...         file = Path(folder, name)
+    ...         file.parent.mkdir()
+    ...         file.touch()
+    ...     cells = load_cells(folder)
+    >>> cells.target, cells.pos_label
+    (array(['all', 'hem'], dtype=object), 'all')
+    >>> print(cells.DESCR.splitlines()[-1])
+    2 images (1 all, 1 hem), 2 patients.
+    """
+    source = find_source(path)
+    layout = next((layout for layout in LAYOUTS if layout.recognises(source)), None)
+    if layout is None:
+        known = "\n".join(f"- {layout.load.__name__}: {layout.expects}" for layout in LAYOUTS)
+        raise ValueError(
+            f"No loader fits {str(source.path)!r}: it is {source.describe()}. Expected\n{known}"
+        )
+    options = {"groups": groups, "pos_label": pos_label}
+    options = {name: value for name, value in options.items() if value is not None}
+    if "groups" in options and "groups" not in inspect.signature(layout.load).parameters:
+        raise ValueError(
+            f"groups={groups!r} cannot be used here: {str(source.path)!r} is loaded by "
+            f"{layout.load.__name__}, which finds the patients itself. Leave groups out, or call "
+            "load_folder"
+        )
+    return layout.load(source.path, **options, return_X_y=return_X_y, as_frame=as_frame)

@@ -1,0 +1,52 @@
+"""The device that a network runs on."""
+
+import multiprocessing
+import re
+
+import torch
+
+
+def resolve_device(device):
+    """The device that the parameter of this name means here.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"`` takes CUDA, then MPS, then the CPU; parallel workers share out the GPUs.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        Where there is no such device.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    if isinstance(device, str) and device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", _worker_number() % torch.cuda.device_count())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as exc:
+        names = ["auto", "cpu"]
+        names += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        names += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(
+            f"device={device!r} cannot be used here: {str(exc).splitlines()[0]}; "
+            f"possible are {', '.join(names)}"
+        ) from exc
+    return found
+
+
+def _worker_number():
+    """Number of this process among joblib's workers; 0 outside of them."""
+    digits = re.search(r"(\d+)$", multiprocessing.current_process().name)
+    return int(digits.group()) if digits else 0

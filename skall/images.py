@@ -1,0 +1,234 @@
+"""Images: rows of files, pictures, arrays or numbers that are read as RGB."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch.nn.functional import interpolate
+
+from skall.pixels import (
+    check_pixels,
+    convert_to_rgb,
+    digest,
+    picture_from_array,
+    resize_picture,
+)
+
+
+class Images:
+    """Rows of X that are images.
+
+    Subclasses give ``__len__``, ``open`` (a row as an RGB PIL image) and ``_digest`` (bytes that
+    rows with equal pixels share).
+    """
+
+    n_features = 1
+
+    def __init__(self):
+        self._digests = {}
+
+    def describe(self, row):
+        """What the row is called in messages."""
+        return f"row {row}"
+
+    def identity(self, row):
+        """Bytes that equal rows share."""
+        return self.fingerprint(row)
+
+    def fingerprint(self, row):
+        """Bytes that change when the pixels of the row change."""
+        if row not in self._digests:
+            self._digests[row] = self._digest(row)
+        return self._digests[row]
+
+    def read(self, row, size, store):
+        """One row as a uint8 array ``(size, size, 3)``, through the store."""
+        key = self.fingerprint(row) + b"|%d" % size
+        array = store.get(key)
+        if array is None:
+            array = np.asarray(resize_picture(self.open(row), size))
+            store.put(key, array)
+        return array
+
+    def read_batch(self, rows, size, store):
+        """Several rows as a uint8 tensor ``(n, 3, size, size)`` in channels-last memory."""
+        if len(rows) > 1 and isinstance(self, FileImages):
+            with ThreadPoolExecutor(min(len(rows), os.cpu_count() or 1)) as pool:
+                arrays = list(pool.map(lambda row: self.read(row, size, store), rows))
+        else:
+            arrays = [self.read(row, size, store) for row in rows]
+        return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+
+
+class FileImages(Images):
+    """Images given by the paths of their files."""
+
+    def __init__(self, paths):
+        super().__init__()
+        self.paths = [os.fsdecode(path) for path in paths]
+        missing = [path for path in self.paths if not os.path.isfile(path)]
+        if missing:
+            raise FileNotFoundError(
+                f"{len(missing)} of {len(self.paths)} image files do not exist, first of them "
+                f"{', '.join(map(repr, missing[:3]))}; paths are taken relative to {os.getcwd()!r}"
+            )
+
+    def __len__(self):
+        return len(self.paths)
+
+    def describe(self, row):
+        return f"row {row}, file {self.paths[row]!r}"
+
+    def identity(self, row):
+        return self.paths[row].encode()
+
+    def fingerprint(self, row):
+        path = os.path.abspath(self.paths[row])
+        status = os.stat(path)
+        return f"{path}|{status.st_size}|{status.st_mtime_ns}".encode()
+
+    def open(self, row):
+        try:
+            with Image.open(self.paths[row]) as picture:
+                return convert_to_rgb(picture)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
+            reason = (
+                "no image format is recognised"
+                if isinstance(exc, UnidentifiedImageError)
+                else str(exc)
+            )
+            raise ValueError(f"{self.describe(row)} cannot be read as an image: {reason}") from exc
+
+
+class PictureImages(Images):
+    """PIL images, or arrays that may differ in size."""
+
+    def __init__(self, pictures):
+        super().__init__()
+        self.pictures = list(pictures)
+        for row, picture in enumerate(self.pictures):
+            if isinstance(picture, Image.Image):
+                continue
+            if picture.size == 0 or (picture.ndim == 3 and picture.shape[2] not in (1, 3)):
+                raise ValueError(
+                    f"row {row} has shape {picture.shape}; an image is (height, width) or "
+                    "(height, width, 3)"
+                )
+            check_pixels(picture, f"row {row}")
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def _digest(self, row):
+        return digest(np.asarray(self.open(row)))
+
+    def open(self, row):
+        picture = self.pictures[row]
+        if not isinstance(picture, Image.Image):
+            return picture_from_array(picture)
+        try:
+            return convert_to_rgb(picture)
+        except (OSError, ValueError) as exc:
+            raise ValueError(f"{self.describe(row)} cannot be read as an image: {exc}") from exc
+
+
+class ArrayImages(Images):
+    """An array of images ``(n, h, w)`` or ``(n, h, w, 3)``, uint8 or float in [0, 1]."""
+
+    def __init__(self, array):
+        super().__init__()
+        self.array = array
+
+    def __len__(self):
+        return len(self.array)
+
+    def _digest(self, row):
+        return digest(self.array[row])
+
+    def open(self, row):
+        return picture_from_array(self.array[row])
+
+    def read(self, row, size, store):
+        if self.array.dtype == np.uint8 and self.array.shape[1:] == (size, size, 3):
+            return self.array[row]
+        return super().read(row, size, store)
+
+
+class FlatImages(Images):
+    """Images given as rows of numbers, which stay what they are: floats are not rounded.
+
+    uint8 is scaled to [0, 1]; other numbers are taken as they stand.
+    """
+
+    def __init__(self, array, image_shape=None):
+        super().__init__()
+        self.array = array
+        self.n_features = array.shape[1]
+        self.shape = infer_image_shape(array.shape[1], image_shape)
+
+    def __len__(self):
+        return len(self.array)
+
+    def _digest(self, row):
+        return digest(self.array[row])
+
+    def _scale(self, rows):
+        values = self.array[rows].reshape(-1, *self.shape)
+        return values / 255.0 if values.dtype == np.uint8 else values
+
+    def open(self, row):
+        values = np.clip(self._scale([row])[0], 0, 1)
+        return picture_from_array(values)
+
+    def read_batch(self, rows, size, store):
+        """Several rows as a float32 tensor ``(n, 3, size, size)``."""
+        values = torch.from_numpy(np.ascontiguousarray(self._scale(rows), dtype=np.float32))
+        values = values.permute(0, 3, 1, 2)
+        if values.shape[-2:] != (size, size):
+            values = interpolate(
+                values, (size, size), mode="bilinear", antialias=True, align_corners=False
+            )
+        return values.expand(-1, 3, -1, -1)
+
+
+def infer_image_shape(n_features, image_shape=None):
+    """Height, width and channels of images that are given as rows of numbers.
+
+    Parameters
+    ----------
+    n_features : int
+        Numbers in a row.
+    image_shape : tuple of 2 or 3 ints, optional
+        ``(height, width)`` or ``(height, width, channels)``, with 1 or 3 channels. By default a
+        grey square, else an RGB square, else a strip one pixel high.
+
+    Returns
+    -------
+    tuple of 3 ints
+
+    Raises
+    ------
+    ValueError
+        Where the shape does not hold ``n_features`` numbers.
+
+    Examples
+    --------
+    >>> infer_image_shape(64), infer_image_shape(192), infer_image_shape(10)
+    ((8, 8, 1), (8, 8, 3), (1, 10, 1))
+    """
+    if image_shape is not None:
+        shape = tuple(image_shape) if len(image_shape) == 3 else (*image_shape, 1)
+        if len(shape) != 3 or shape[2] not in (1, 3) or np.prod(shape) != n_features:
+            raise ValueError(
+                f"image_shape={image_shape} does not fit rows of {n_features} numbers; it is "
+                "(height, width) or (height, width, channels) with 1 or 3 channels, and their "
+                "product is the length of a row"
+            )
+        return shape
+    for channels in (1, 3):
+        side = round((n_features / channels) ** 0.5)
+        if side * side * channels == n_features:
+            return (side, side, channels)
+    return (1, n_features, 1)

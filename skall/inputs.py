@@ -1,0 +1,159 @@
+"""What X may be: the one place that decides what a user's images are."""
+
+import os
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.sparse import issparse
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from skall.images import ArrayImages, FileImages, FlatImages, PictureImages
+from skall.pixels import check_pixels
+
+
+def check_images(estimator, X, *, reset):
+    """The images of X, with their feature names and number checked against the fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With a parameter ``image_shape`` where it has one.
+    X : array-like
+        As in :func:`as_images`.
+    reset : bool
+        True in `fit`: the estimator's ``n_features_in_`` and ``feature_names_in_`` are set.
+
+    Returns
+    -------
+    Images
+    """
+    images = as_images(X, getattr(estimator, "image_shape", None))
+    validate_data(estimator, X, reset=reset, skip_check_array=True, ensure_2d=False)
+    if reset:
+        estimator.n_features_in_ = images.n_features
+    elif images.n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {images.n_features} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input (paths and pictures count as 1)"
+        )
+    return images
+
+
+def as_images(X, image_shape=None):
+    """The rows of X as images.
+
+    Parameters
+    ----------
+    X : array-like
+        One of: paths of image files, ``(n,)`` or ``(n, 1)``, as a list, array, Series or
+        one-column DataFrame; a list or object array of PIL images, or of arrays ``(h, w)`` or
+        ``(h, w, 3)``; an array ``(n, h, w)`` or ``(n, h, w, 3)`` of uint8 or of floats in
+        [0, 1]; rows of numbers ``(n, h * w)`` or ``(n, h * w * 3)``.
+    image_shape : tuple of 2 or 3 ints, optional
+        Height, width (and channels) of the images that rows of numbers hold.
+
+    Returns
+    -------
+    Images
+
+    Raises
+    ------
+    ValueError, TypeError, FileNotFoundError
+        Where X is none of these; the message names the row or the file.
+    """
+    if isinstance(X, (str, bytes, os.PathLike, Image.Image)):
+        raise TypeError(f"X is one image, {X!r}; put it in a list, [X], to make it one row")
+    if issparse(X):
+        raise TypeError("Sparse input is not supported; pass X.toarray()")
+    rows = _as_rows(X)
+    if rows.dtype.kind in "OUST" and rows.ndim in (1, 2) and rows.size:
+        kind = _image_kind(rows)
+        if kind == "paths":
+            return FileImages(rows.ravel())
+        if kind is not None:
+            return PictureImages(rows.ravel())
+    if rows.ndim in (3, 4):
+        _check_stack(rows)
+        return ArrayImages(rows)
+    numbers = check_array(rows, dtype="numeric", ensure_all_finite=False)
+    _check_finite(numbers)
+    return FlatImages(numbers, image_shape)
+
+
+def _as_rows(X):
+    """X as an array, of objects where its rows are pictures or differ in size."""
+    if isinstance(X, torch.Tensor):
+        return X.detach().cpu().numpy()
+    if isinstance(X, (list, tuple)) and any(
+        isinstance(row, (Image.Image, os.PathLike, np.ndarray)) for row in X
+    ):
+        if len({getattr(row, "shape", None) for row in X} - {None}) == 1 and not any(
+            isinstance(row, (Image.Image, os.PathLike)) for row in X
+        ):
+            return np.asarray(X)
+        rows = np.empty(len(X), dtype=object)
+        rows[:] = X
+        return rows
+    return np.asarray(X)
+
+
+def _image_kind(rows):
+    """What the rows of an array of objects or strings are; None where they are numbers."""
+    kinds = {}
+    for place, value in enumerate(rows.ravel()):
+        if isinstance(value, (str, bytes, os.PathLike)):
+            kind = "paths"
+        elif isinstance(value, Image.Image):
+            kind = "PIL images"
+        elif isinstance(value, np.ndarray) and value.ndim in (2, 3):
+            kind = "arrays"
+        else:
+            kind = "other objects"
+        kinds.setdefault(kind, place)
+    if set(kinds) == {"other objects"}:
+        return None
+    if rows.ndim == 2 and rows.shape[1] > 1:
+        raise ValueError(
+            f"X has {rows.shape[1]} columns, but images are one column: pass only the column that "
+            "holds them, X[['path']] for a DataFrame"
+        )
+    if len(kinds) > 1:
+        found = " and ".join(
+            f"{kind} (row {row}: {rows.ravel()[row]!r:.60})" for kind, row in kinds.items()
+        )
+        raise ValueError(f"X mixes {found}; pass images of one kind")
+    return kinds.popitem()[0]
+
+
+def _check_stack(array):
+    """Raise unless an array of 3 or 4 dimensions is a stack of grey or RGB images."""
+    shape = array.shape
+    if shape[0] == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={shape}); X must hold an image")
+    if array.size == 0:
+        raise ValueError(f"X has shape {shape}: its images hold no pixels")
+    if array.ndim == 3 and shape[2] in (3, 4) and shape[1] > 4:
+        raise ValueError(
+            f"X has shape {shape}, which looks like one image; pass X[None] to make it one row"
+        )
+    if array.ndim == 4 and shape[3] not in (1, 3):
+        if shape[1] in (1, 3):
+            raise ValueError(
+                f"X has shape {shape}, channels first; images are (n, height, width, 3): pass "
+                "X.transpose(0, 2, 3, 1)"
+            )
+        remedy = "drop the alpha channel, X[..., :3]" if shape[3] == 4 else "choose three channels"
+        raise ValueError(
+            f"X has shape {shape}, images with {shape[3]} channels; they are (n, height, width) "
+            f"or (n, height, width, 3): {remedy}"
+        )
+    check_pixels(array, "X")
+
+
+def _check_finite(numbers):
+    if np.issubdtype(numbers.dtype, np.floating) and not np.isfinite(numbers).all():
+        row = np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0]
+        what = "NaN" if np.isnan(numbers[row]).any() else "infinity"
+        raise ValueError(f"Input X contains {what} in row {row}; remove the row or fill it in")

@@ -1,0 +1,269 @@
+"""The metrics of a comparison, the same for ``compare`` and for plain scikit-learn tools.
+
+For two classes, every metric is the positive class's; for more, precision, recall, specificity, f1,
+roc_auc and average_precision are computed for each class against the rest and averaged with equal
+weights (macro).
+
+A fold may lack a class. A class's metric needs true samples of that class (specificity: of the
+others, roc_auc: of both), and is NaN without them; macro averages leave such a class out, as
+:func:`sklearn.metrics.balanced_accuracy_score` does. A class that is there and never predicted has
+a precision and an f1 of 0. Nothing warns. Where every class is present, the values are those of
+scikit-learn's functions with ``zero_division=0``.
+"""
+
+from difflib import get_close_matches
+
+import numpy as np
+
+# _BaseScorer is private, but only its instances share one prediction among all the metrics of
+# cross_validate; with make_scorer the class that each column of predict_proba stands for is lost.
+from sklearn.metrics._scorer import _BaseScorer
+
+from skall.outcome import FROM_LABELS, FROM_PROBA, FROM_RANKING, Outcome, evaluate
+
+__all__ = [
+    "LOWER_IS_BETTER",
+    "METRICS",
+    "check_scoring_names",
+    "compute_metrics",
+    "resolve_pos_label",
+    "scorers",
+]
+
+METRICS = (*FROM_LABELS, *FROM_RANKING, *FROM_PROBA)
+LOWER_IS_BETTER = frozenset(FROM_PROBA)
+
+
+def resolve_pos_label(classes, pos_label=None):
+    """The positive class among two; None for more, where metrics are averaged.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,)
+        The distinct labels.
+    pos_label : label, optional
+        The positive class. May be left out for the labels {0, 1}, {-1, 1} and {False, True}, where
+        it is the larger one, and for more than two classes, where it has no part in the metrics.
+
+    Returns
+    -------
+    label or None
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two classes, if `pos_label` isn't one of them, or if there are two
+        and nothing says which is the positive one.
+
+    Examples
+    --------
+    >>> resolve_pos_label(["ALL", "healthy"], "ALL")
+    'ALL'
+    >>> resolve_pos_label([0, 1])
+    1
+    """
+    labels = np.asarray(classes).tolist()
+    if len(labels) < 2:
+        raise ValueError(f"classification needs two or more classes, got {labels}")
+    if pos_label is not None and pos_label not in labels:
+        raise ValueError(f"pos_label={pos_label!r} is not one of the classes {labels}")
+    if len(labels) > 2:
+        return None
+    if pos_label is not None:
+        return pos_label
+    if set(labels) in ({0, 1}, {-1, 1}):
+        return max(labels)
+    raise ValueError(
+        f"which of the two classes is the positive one (the disease)? Pass "
+        f"pos_label={labels[0]!r} or pos_label={labels[1]!r}"
+    )
+
+
+def check_scoring_names(scoring=None):
+    """Metric names as a tuple, in the order given; all of :data:`METRICS` for None.
+
+    Parameters
+    ----------
+    scoring : str, iterable of str or None, default=None
+        Names of metrics.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    ValueError
+        For a name that is no metric; the message says which one is near.
+    """
+    names = METRICS if scoring is None else (scoring,) if isinstance(scoring, str) else scoring
+    names = tuple(dict.fromkeys(names))
+    for name in names:
+        if name not in METRICS:
+            near = get_close_matches(str(name), METRICS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"unknown metric {name!r}; {hint}Known: {', '.join(METRICS)}")
+    if not names:
+        raise ValueError(f"scoring is empty; known metrics: {', '.join(METRICS)}")
+    return names
+
+
+def compute_metrics(y_true, y_pred, proba, classes, pos_label=None, *, decision=None, scoring=None):
+    """Every metric of one set of predictions.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        True and predicted labels. `y_pred` may be None: its metrics are NaN then.
+    proba : array-like of shape (n_samples, n_classes) or None
+        Probabilities, in the order of `classes`; of two classes, only the positive class's column
+        is used. None: brier, log_loss and ece are NaN.
+    classes : array-like of shape (n_classes,)
+        The classes that `proba` stands for.
+    pos_label : label, optional
+        The positive class, see :func:`resolve_pos_label`.
+    decision : array-like of shape (n_samples,) or (n_samples, n_classes), optional
+        Scores to rank by where there are no probabilities: larger means more like the positive
+        class, or one column per class.
+    scoring : iterable of str, optional
+        Names of the metrics to compute, all by default.
+
+    Returns
+    -------
+    dict of str to float
+        brier is the mean squared error of the positive class's probability; for more than two
+        classes, the sum of the squared errors of all classes [1]_ (from 0 to 2). log_loss is in
+        nats, probabilities below 2.2e-16 count as that. ece is the expected calibration error of
+        the likelier class's probability in 15 bins of equal width [2]_. mcc is the Matthews
+        correlation coefficient.
+
+    Raises
+    ------
+    ValueError
+        If a label is not one of `classes`, or as :func:`resolve_pos_label`.
+
+    References
+    ----------
+    .. [1] Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather
+       Review 78, 1950.
+    .. [2] Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
+
+    Examples
+    --------
+    >>> proba = [[0.8, 0.2], [0.4, 0.6], [0.1, 0.9]]
+    >>> compute_metrics([0, 0, 1], [0, 1, 1], proba, [0, 1], scoring=["recall", "brier"])
+    {'recall': 1.0, 'brier': 0.13666666666666666}
+    """
+    names = check_scoring_names(scoring)
+    classes = np.asarray(classes)
+    pos_label = resolve_pos_label(classes, pos_label)
+    positive = None if pos_label is None else int(np.flatnonzero(classes == pos_label)[0])
+    proba = None if proba is None else _fill_columns(proba, positive)
+    decision = None if decision is None else _fill_columns(decision, positive)
+    outcome = Outcome(
+        truth=_number(y_true, classes, "y_true"),
+        predicted=None if y_pred is None else _number(y_pred, classes, "y_pred"),
+        proba=proba,
+        ranking=decision if proba is None else proba,
+        positive=positive,
+        n_classes=len(classes),
+    )
+    return {name: evaluate(name, outcome) for name in names}
+
+
+def _number(labels, classes, what):
+    """Labels as positions in `classes`."""
+    matches = np.asarray(labels)[:, None] == classes
+    if not matches.any(axis=1).all():
+        unknown = np.asarray(labels)[~matches.any(axis=1)].tolist()[0]
+        raise ValueError(
+            f"{what} holds the label {unknown!r}, which is not one of the classes "
+            f"{classes.tolist()}: does every training fold hold every class?"
+        )
+    return matches.argmax(axis=1)
+
+
+def _fill_columns(scores, positive):
+    """Scores as float64 (n, k); of two classes both columns from the positive one's.
+
+    scikit-learn hands scorers the positive column only: starting from it makes ``compare`` and the
+    scorers agree to the last bit.
+    """
+    scores = np.asarray(scores, dtype=float)
+    if positive is None:
+        return scores
+    column = scores if scores.ndim == 1 else scores[:, positive]
+    return np.column_stack([column, 1 - column] if positive == 0 else [1 - column, column])
+
+
+def _score_labels(y_true, y_pred, name, pos_label):
+    """A metric of predicted labels alone, which is what a search for a threshold asks for."""
+    if name not in FROM_LABELS:
+        raise ValueError(
+            f"{name} is computed from probabilities and does not depend on a threshold; choose "
+            f"among {', '.join(FROM_LABELS)}"
+        )
+    classes = np.union1d(y_true, y_pred)
+    return compute_metrics(y_true, y_pred, None, classes, pos_label, scoring=[name])[name]
+
+
+class _MetricScorer(_BaseScorer):
+    """One metric as ``scorer(estimator, X, y)``, for fitted classifiers."""
+
+    def __init__(self, name, pos_label):
+        # Every classifier has at least the last of these methods: a metric that needs another one
+        # is NaN, where scikit-learn would refuse to compute any.
+        methods = ("predict_proba", "decision_function", "predict")
+        kwargs = {"name": name, "pos_label": pos_label}
+        super().__init__(_score_labels, sign=1, kwargs=kwargs, response_method=methods)
+
+    def _score(self, method_caller, estimator, X, y_true):
+        name, classes = self._kwargs["name"], estimator.classes_
+        pos_label = resolve_pos_label(classes, self._kwargs["pos_label"])
+
+        def respond(method):
+            if not hasattr(estimator, method):
+                return None
+            return method_caller(estimator, method, X, pos_label=pos_label)
+
+        labels = proba = decision = None
+        if name in FROM_LABELS:
+            labels = respond("predict")
+        else:
+            proba = respond("predict_proba")
+            decision = respond("decision_function") if proba is None else None
+        values = compute_metrics(
+            y_true, labels, proba, classes, pos_label, decision=decision, scoring=[name]
+        )
+        return values[name]
+
+
+def scorers(pos_label=None):
+    """The metrics of :func:`skall.compare` for ``scoring=`` of scikit-learn's tools.
+
+    Each estimator is asked once per fold for its labels and once for its probabilities, however
+    many metrics there are.
+
+    Parameters
+    ----------
+    pos_label : label, optional
+        The positive class of two, see :func:`resolve_pos_label`. Two classes that need it and do
+        not get it are an error when the scorer is called.
+
+    Returns
+    -------
+    dict of str to callable
+        ``scorer(estimator, X, y)`` by name. The values have the sign they are published with: a
+        search that maximises brier, log_loss or ece would find the worst candidate.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import cross_validate
+    >>> X, y = make_classification(random_state=0)
+    >>> scores = cross_validate(LogisticRegression(), X, y, scoring=scorers(), cv=3)
+    >>> bool(scores["test_roc_auc"].mean() > 0.9)
+    True
+    """
+    return {name: _MetricScorer(name, pos_label) for name in METRICS}

@@ -1,0 +1,175 @@
+"""The part of the classifier that is skorch's: what its training loop does differently here."""
+
+import inspect
+from contextlib import contextmanager
+from copy import deepcopy
+
+from skorch import NeuralNetClassifier
+from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
+from sklearn.base import BaseEstimator
+
+from skall.device import resolve_device
+from skall.network import PADDED_ROWS, run_padded
+from skall.parameters import check_names, list_parameters
+from skall.training import RowBatches, take_batch
+
+
+class TrainingStopped(Exception):
+    """A callback has ended the training."""
+
+
+class CellNet(NeuralNetClassifier):
+    """skorch's classifier with scikit-learn's manners; :class:`CNNClassifier` adds the images."""
+
+    # -- parameters ---------------------------------------------------------------------------
+
+    def _get_param_names(self):
+        # skorch counts every attribute as a parameter.
+        extra = [name for name in vars(self) if "__" in name and not name.startswith("_")]
+        return list_parameters(type(self)) + sorted(extra)
+
+    def get_params(self, deep=True):
+        # skorch adds its default callbacks, which are not parameters here.
+        return BaseEstimator.get_params(self, deep=deep)
+
+    def set_params(self, **params):
+        # skorch rebuilds the network at once; scikit-learn's estimators wait for the next fit.
+        check_names(self, params)
+        vars(self).update(params)
+        return self
+
+    def get_metadata_routing(self):
+        # skorch also routes to the inner split, which gets its groups from fit here.
+        return BaseEstimator.get_metadata_routing(self)
+
+    # -- set-up -------------------------------------------------------------------------------
+
+    @property
+    def _default_callbacks(self):
+        # skorch's valid_acc would compare predicted labels with class indices.
+        scores = [
+            PassthroughScoring("train_loss", on_train=True),
+            PassthroughScoring("train_acc", lower_is_better=False, on_train=True),
+            PassthroughScoring("valid_loss"),
+            PassthroughScoring("valid_acc", lower_is_better=False),
+        ]
+        named = [(score.name, score) for score in scores]
+        return [("epoch_timer", EpochTimer()), *named, ("print_log", PrintLog())]
+
+    def _initialize_module(self, reason=None):
+        # skorch moves the module to `device`, which may be "auto" here.
+        with self._current_init_context("module"):
+            self.initialize_module()
+        self.module_.to(self.device_)
+
+    def _initialize_criterion(self, reason=None):
+        # As for the module.
+        with self._current_init_context("criterion"):
+            self.initialize_criterion()
+        self.criterion_.to(self.device_)
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        # Frozen parameters need no optimizer, and `lr=None` depends on what is trained.
+        learned = [(name, p) for name, p in named_parameters if p.requires_grad]
+        groups, options = super().get_params_for_optimizer(prefix, learned)
+        if options["lr"] is None:
+            options["lr"] = 1e-3 if self.module_.frozen else 1e-4
+        if "weight_decay" in inspect.signature(self.optimizer).parameters:
+            options.setdefault("weight_decay", self.weight_decay)
+        return groups, options
+
+    # -- data ---------------------------------------------------------------------------------
+
+    def check_data(self, X, y=None):
+        # skorch would infer the classes from the data set, which holds class indices.
+        pass
+
+    def get_split_datasets(self, X, y=None, **split_params):
+        # The data set holds the targets; skorch's splitters want them apart.
+        if self.train_split is None:
+            return X, None
+        return self.train_split(X, X.targets, **split_params)
+
+    def get_iterator(self, dataset, training=False):
+        # Whole batches are read at once, in an order drawn here, and none has a single row.
+        name = "iterator_train" if training else "iterator_valid"
+        options = {"batch_size": self.batch_size, "shuffle": training} | self.get_params_for(name)
+        batch_size, shuffle = options.pop("batch_size"), options.pop("shuffle")
+        batches = RowBatches(len(dataset), batch_size if batch_size > 0 else len(dataset), shuffle)
+        options = {"batch_sampler": batches, "collate_fn": take_batch} | options
+        return getattr(self, name)(dataset, **options)
+
+    # -- steps --------------------------------------------------------------------------------
+
+    def infer(self, x, **fit_params):
+        # Rows are padded so that a prediction does not depend on its batch.
+        (kind, rows) = next((name, x[name]) for name in ("images", "features") if name in x)
+        multiple = PADDED_ROWS if not self.module_.training else 1 + (len(rows) == 1)
+        rows = rows.to(self.module_.device, non_blocking=True)
+        return run_padded(lambda padded: self.module_(**{kind: padded}), rows, multiple)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        # Weights of rows and classes enter here, whatever the criterion.
+        y_true = y_true.to(y_pred.device)
+        if "sample_weight" not in X:
+            return self.criterion_(y_pred, y_true)
+        if not hasattr(self.criterion_, "reduction"):
+            raise ValueError(
+                f"criterion={self.criterion.__name__} cannot weigh rows, because it has no "
+                "attribute `reduction`; fit without sample_weight and class_weight, or add it"
+            )
+        reduction, self.criterion_.reduction = self.criterion_.reduction, "none"
+        losses = self.criterion_(y_pred, y_true)
+        self.criterion_.reduction = reduction
+        return (losses * X["sample_weight"].to(losses)).mean()
+
+    def on_batch_end(self, net, batch=None, training=False, y_pred=None, **step):
+        # For the accuracies of `history`.
+        hits = y_pred.argmax(dim=1).cpu() == batch[1]
+        self.history.record_batch(
+            "train_acc" if training else "valid_acc", hits.float().mean().item()
+        )
+
+    def on_epoch_end(self, net, **datasets):
+        # For the learning rate of `history`.
+        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+
+    def notify(self, method_name, **kwargs):
+        # skorch's callbacks stop with the exception of Ctrl-C, which itself must reach the user.
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt as exc:
+            raise TrainingStopped from exc
+
+    # -- where the weights are ----------------------------------------------------------------
+
+    @contextmanager
+    def _on_device(self):
+        """Have the network on its device for a while."""
+        home = self.module_.device
+        self.module_.to(resolve_device(self.device))
+        try:
+            yield
+        finally:
+            self.module_.to(home)
+
+    def _put_away(self, keep_optimizer):
+        """Keep the weights once: no gradients, and no optimizer unless training goes on."""
+        self.module_.zero_grad(set_to_none=True)
+        self.module_.eval()
+        if not keep_optimizer:
+            self.optimizer_ = None
+        if not self.keep_on_device:
+            self.module_.cpu()
+            self.criterion_.cpu()
+
+    def __getstate__(self):
+        # skorch pickles CUDA tensors in a file of their own; here they go to the CPU.
+        state = vars(self).copy()
+        if self.initialized_ and self.module_.device.type != "cpu":
+            state["module_"] = deepcopy(self.module_).cpu()
+        return state
+
+    def __setstate__(self, state):
+        # skorch reads those files and maps `device`, which may be "auto" here.
+        vars(self).update(state)

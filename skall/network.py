@@ -1,0 +1,174 @@
+"""The network: a trunk with its normalisation and pooling, and a head."""
+
+import torch
+from torch import nn
+
+PADDED_ROWS = 4
+
+
+class FeatureExtractor(nn.Module):
+    """A trunk from raw images to features.
+
+    Parameters
+    ----------
+    trunk : torch.nn.Module
+        From normalised images ``(n, 3, h, w)`` to a map ``(n, c, h', w')`` or vector ``(n, c)``.
+    mean, std : tuple of 3 floats
+        What the trunk's images are normalised with.
+    pooling : {"avg", "flatten", None}
+        Mean over the places of the map; the map as one vector; the map as it is.
+    """
+
+    def __init__(self, trunk, mean, std, pooling):
+        super().__init__()
+        self.trunk = trunk
+        self.pooling = pooling
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images):
+        """Features of images ``(n, 3, h, w)``, uint8 or float with 1 as white."""
+        if images.dtype == torch.uint8:
+            images = images.to(self.mean.dtype) / 255
+        features = self.trunk((images - self.mean) / self.std)
+        if self.pooling == "avg" and features.ndim == 4:
+            return features.mean((2, 3))
+        return features.flatten(1) if self.pooling in ("avg", "flatten") else features
+
+
+class Network(nn.Module):
+    """Feature extractor and head; two classes come from one free logit.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+    head : torch.nn.Module
+        From features to logits ``(n, n_outputs)``.
+    frozen : bool
+        Whether the trunk is left as it is and in evaluation mode.
+    """
+
+    def __init__(self, extractor, head, frozen):
+        super().__init__()
+        self.extractor = extractor
+        self.head = head
+        self.frozen = frozen
+        if frozen:
+            extractor.requires_grad_(False)
+
+    @property
+    def device(self):
+        """The device that the weights are on."""
+        return self.extractor.mean.device
+
+    def forward(self, images=None, features=None):
+        """Logits ``(n, n_classes)`` of images, or of the features that the extractor made."""
+        logits = self.head(self.extractor(images) if features is None else features)
+        if logits.shape[1] == 1:
+            # softmax over (0, z) is the sigmoid of z: one free logit, every loss for classes.
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        return logits
+
+    def train(self, mode=True):
+        """Switch to training, except for a frozen trunk."""
+        super().train(mode)
+        if self.frozen:
+            self.extractor.eval()
+        return self
+
+
+def make_head(head, feature_shape, n_outputs, dropout):
+    """The head that the parameter of this name describes.
+
+    Parameters
+    ----------
+    head : {"linear", "mlp"} or callable
+        ``"mlp"`` is the head Flatten-256-ReLU-128-ReLU of Vinod et al. (IJSREM 09/05, 2025).
+    feature_shape : tuple of int
+        Shape of one image's features, ``(c, h', w')`` or ``(c,)``.
+    n_outputs : int
+        Number of logits.
+    dropout : float
+        Probability of dropping an input of the last linear layer.
+
+    Returns
+    -------
+    torch.nn.Module
+        From the features that :func:`pooling_of` the head asks for to logits.
+    """
+    if callable(head):
+        return _check_head(head(feature_shape, n_outputs), feature_shape, n_outputs)
+    if head == "linear":
+        return nn.Sequential(nn.Dropout(dropout), nn.Linear(feature_shape[0], n_outputs))
+    n_features = torch.Size(feature_shape).numel()
+    return nn.Sequential(
+        nn.Linear(n_features, 256),
+        nn.ReLU(),
+        nn.Linear(256, 128),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(128, n_outputs),
+    )
+
+
+def pooling_of(head):
+    """How the features of this head are pooled."""
+    return {"linear": "avg", "mlp": "flatten"}.get(head) if isinstance(head, str) else None
+
+
+def _check_head(module, feature_shape, n_outputs):
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"head must return a torch.nn.Module; got {type(module).__name__}")
+    module.eval()
+    with torch.no_grad():
+        shape = tuple(module(torch.zeros(2, *feature_shape)).shape)
+    if shape != (2, n_outputs):
+        raise ValueError(
+            f"head must turn features {(2, *feature_shape)} into logits {(2, n_outputs)}; its "
+            f"module gives {shape}"
+        )
+    return module
+
+
+def run_padded(function, x, multiple=PADDED_ROWS):
+    """``function(x)`` with x padded by copies of its last row to a multiple of rows.
+
+    Matrix products take other paths for a few rows than for many, and round differently; with
+    rows in fours, a row's result is the same to the last bit whatever the rows beside it.
+    """
+    missing = -len(x) % multiple
+    if missing:
+        x = torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
+    return function(x)[: len(x) - missing]
+
+
+def probe(build, size):
+    """Shape of the features of one image, found without weights or memory.
+
+    Parameters
+    ----------
+    build : callable
+        Returns the module to probe.
+    size : int
+        Height and width of the image in pixels.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        In evaluation mode, on the meta device where it can be built there.
+    shape : tuple of int
+        ``(c, h', w')`` or ``(c,)``.
+    """
+    try:
+        with torch.device("meta"):
+            module = build().eval()
+        return module, _output_shape(module, torch.empty(1, 3, size, size, device="meta"))
+    except (NotImplementedError, RuntimeError):
+        # Not every network can be built or run without data.
+        module = build().eval()
+        return module, _output_shape(module, torch.zeros(1, 3, size, size))
+
+
+def _output_shape(module, image):
+    with torch.no_grad():
+        return tuple(module(image).shape[1:])

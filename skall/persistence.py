@@ -1,0 +1,186 @@
+"""Fitted classifiers as files: weights in safetensors, the rest in JSON."""
+
+import inspect
+import json
+import os
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from skorch.history import History
+
+import skall
+from skall.randomness import seeded
+
+FORMAT = 1
+WEIGHTS_FILE = "weights.safetensors"
+DESCRIPTION_FILE = "classifier.json"
+
+
+def save_classifier(classifier, folder):
+    """Write a fitted classifier into a folder; each file is complete or absent.
+
+    Parameters
+    ----------
+    classifier : CNNClassifier
+    folder : path
+
+    Raises
+    ------
+    TypeError
+        For a parameter or a class label that JSON cannot hold.
+    """
+    classifier.check_is_fitted()
+    description = {
+        "format": FORMAT,
+        "skall": skall.__version__,
+        "params": _encode_params(classifier),
+        "classes": _encode_classes(classifier.classes_),
+        "n_features_in": classifier.n_features_in_,
+        "feature_names_in": list(getattr(classifier, "feature_names_in_", [])),
+        "n_iter": classifier.n_iter_,
+        "n_threads": classifier.n_threads_,
+        "precision": classifier.precision_,
+        "device": str(classifier.device_),
+        "history": json.loads(json.dumps(classifier.history_.to_list(), default=float)),
+    }
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = classifier.module_.state_dict()
+    # Tensors that share memory or are strided are not for safetensors.
+    state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+    _replace(folder / WEIGHTS_FILE, lambda path: save_file(state, path))
+    text = json.dumps(description, indent=1, allow_nan=True)
+    _replace(folder / DESCRIPTION_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def load(folder):
+    """Read a classifier that :meth:`CNNClassifier.save` wrote.
+
+    Nothing is unpickled, and no name in the files is imported: the backbone is looked up among
+    the registered ones.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    CNNClassifier
+        Fitted, on the CPU.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where the folder does not hold a classifier that this version can read.
+    """
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+        state = load_file(folder / WEIGHTS_FILE)
+    except FileNotFoundError as exc:
+        raise FileNotFoundError(
+            f"{str(folder)!r} holds no classifier: {exc.filename or exc} is missing; save() "
+            f"writes {DESCRIPTION_FILE} and {WEIGHTS_FILE}"
+        ) from exc
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as exc:
+        raise ValueError(f"the files in {str(folder)!r} are damaged: {exc}") from exc
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ValueError(
+            f"{str(folder / DESCRIPTION_FILE)!r} is not of format {FORMAT}, the one that skall "
+            f"{skall.__version__} reads"
+        )
+    classifier = skall.CNNClassifier(**_decode_params(description["params"]))
+    _restore(classifier, description, state)
+    return classifier
+
+
+def _restore(classifier, description, state):
+    weights, classifier.weights = classifier.weights, None
+    classifier.classes_inferred_ = _decode_classes(description["classes"])
+    classifier.device_ = torch.device("cpu")
+    with seeded(0):
+        classifier.initialize()
+    classifier.weights = weights
+    try:
+        classifier.module_.load_state_dict(state)
+    except RuntimeError as exc:
+        raise ValueError(f"the saved weights do not fit the network: {exc}") from exc
+    classifier._put_away(keep_optimizer=False)
+    classifier._trunk_key = None
+    classifier.device_ = torch.device(description["device"])
+    classifier.history_ = History(description["history"])
+    classifier.n_features_in_ = description["n_features_in"]
+    classifier.n_iter_ = description["n_iter"]
+    classifier.n_threads_ = description["n_threads"]
+    classifier.precision_ = description["precision"]
+    if description["feature_names_in"]:
+        classifier.feature_names_in_ = np.array(description["feature_names_in"], dtype=object)
+
+
+def _encode_params(classifier):
+    """Parameters that differ from their defaults, as JSON holds them."""
+    defaults = inspect.signature(type(classifier).__init__).parameters
+    params = {}
+    for name, value in classifier.get_params(deep=False).items():
+        if name in defaults and value is defaults[name].default:
+            continue
+        params[name] = _encode(value, name)
+    return params
+
+
+def _encode(value, name):
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (list, tuple)):
+        return {"tuple": [_encode(item, name) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_encode(k, name), _encode(v, name)] for k, v in value.items()]}
+    raise TypeError(
+        f"{name}={value!r} cannot be saved: JSON holds numbers, strings, tuples and dicts of them, "
+        f"and never names code. Set {name} to its default before save(), which leaves the "
+        "predictions as they are, or pickle the classifier"
+    )
+
+
+def _decode_params(params):
+    return {name: _decode(value) for name, value in params.items()}
+
+
+def _decode(value):
+    if isinstance(value, dict):
+        if "tuple" in value:
+            return tuple(_decode(item) for item in value["tuple"])
+        return {_decode(key): _decode(item) for key, item in value["dict"]}
+    return value
+
+
+def _encode_classes(classes):
+    labels = classes.tolist()
+    if not all(isinstance(label, (bool, int, float, str)) for label in labels):
+        raise TypeError(f"classes {labels} cannot be saved: JSON holds numbers and strings")
+    dtype = "object" if classes.dtype == object else classes.dtype.str
+    return {"dtype": dtype, "labels": labels}
+
+
+def _decode_classes(description):
+    return np.array(description["labels"], dtype=np.dtype(description["dtype"]))
+
+
+def _replace(path, write):
+    """Write a file under another name and move it into place."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,126 @@
+"""Pixels: any picture or array as RGB uint8."""
+
+from hashlib import blake2b
+
+import numpy as np
+from PIL import Image, ImageOps
+
+BACKGROUND = (255, 255, 255)
+RESIZES = ("stretch", "pad", "crop")
+
+
+def convert_to_rgb(picture):
+    """A PIL image of any mode as an upright RGB image.
+
+    The orientation in the EXIF data is applied; transparent pixels show a white background, that
+    of a bright-field microscope; 16-bit grey is scaled, not clipped, to 8 bits.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+
+    Returns
+    -------
+    PIL.Image.Image
+        Of mode RGB.
+
+    Raises
+    ------
+    ValueError
+        For 32-bit pixels outside the range that tells their scale.
+    """
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return _scale_to_8_bits(picture).convert("RGB")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        canvas = Image.new("RGBA", picture.size, (*BACKGROUND, 255))
+        return Image.alpha_composite(canvas, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _scale_to_8_bits(picture):
+    values = np.asarray(picture, dtype=np.float64)
+    top = 1.0 if picture.mode == "F" else 65535.0
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= top):
+        raise ValueError(
+            f"pixels of mode {picture.mode} must lie in [0, {top:g}]; "
+            f"got [{values.min():g}, {values.max():g}]"
+        )
+    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
+
+
+def picture_from_array(array):
+    """An array ``(h, w)``, ``(h, w, 1)`` or ``(h, w, 3)``, uint8 or in [0, 1], as RGB."""
+    if array.dtype != np.uint8:
+        array = np.rint(array * 255.0).astype(np.uint8)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    return Image.fromarray(np.ascontiguousarray(array)).convert("RGB")
+
+
+def resize_picture(picture, size, resize="stretch"):
+    """An RGB image as a square.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        Of mode RGB.
+    size : int
+        Height and width in pixels.
+    resize : {"stretch", "pad", "crop"}, default="stretch"
+        ``"stretch"`` changes the aspect ratio; ``"pad"`` keeps it and fills with black;
+        ``"crop"`` keeps it and cuts the longer side about the centre.
+
+    Returns
+    -------
+    PIL.Image.Image
+    """
+    square = (size, size)
+    if picture.size == square:
+        return picture
+    if resize == "pad":
+        return ImageOps.pad(picture, square, Image.Resampling.BILINEAR)
+    if resize == "crop":
+        return ImageOps.fit(picture, square, Image.Resampling.BILINEAR)
+    return picture.resize(square, Image.Resampling.BILINEAR)
+
+
+def check_pixels(array, name):
+    """Raise unless an array holds the pixels of one or more images, uint8 or float in [0, 1].
+
+    Parameters
+    ----------
+    array : ndarray
+    name : str
+        What the array is called in the message; ``"X"`` for a stack, whose rows are named.
+    """
+    if np.issubdtype(array.dtype, np.complexfloating):
+        raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}")
+    if array.dtype == np.uint8:
+        return
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(
+            f"{name} has dtype {array.dtype}; images are uint8, or float in [0, 1]: convert with "
+            "X.astype('uint8') where the values are 0 to 255"
+        )
+    good = np.isfinite(array) & (array >= 0) & (array <= 1)
+    if not good.all():
+        place = np.argwhere(~good)[0]
+        value = array[tuple(place)]
+        where = f"row {place[0]} of X" if name == "X" else name
+        if not np.isfinite(value):
+            raise ValueError(f"{where} contains {'NaN' if np.isnan(value) else 'infinity'}")
+        raise ValueError(
+            f"{where} contains {value:g}, but float images lie in [0, 1]: divide by their "
+            "maximum, X / 255 for 8-bit images, or pass uint8"
+        )
+
+
+def digest(array):
+    """Bytes that arrays share when their shape, type and values are equal."""
+    array = np.ascontiguousarray(array)
+    header = f"{array.shape}{array.dtype}".encode()
+    return blake2b(header + array.tobytes(), digest_size=16).digest()

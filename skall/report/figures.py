@@ -1,0 +1,54 @@
+"""Figures, drawn without a display and without pyplot's state."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe & Ito's colours, told apart by colour-blind readers: https://jfly.uni-koeln.de/color/
+BLUE, ORANGE = "#0072B2", "#E69F00"
+
+
+def draw_folds(scores, metric, baselines=(), ax=None):
+    """Bars of a metric's mean over the folds, one per estimator, with a point for each fold.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Columns ``estimator, metric, value``.
+    metric : str
+    baselines : iterable of str
+        Estimators that are drawn apart, because they are there to be beaten.
+    ax : matplotlib.axes.Axes, optional
+        A new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    values = scores[scores["metric"] == metric]
+    folds = {name: part["value"] for name, part in values.groupby("estimator", sort=False)}
+    names = sorted(folds, key=lambda name: folds[name].mean())
+    if ax is None:
+        figure = Figure(figsize=(7, 1.2 + 0.45 * len(names)), layout="constrained")
+        FigureCanvasAgg(figure)
+        ax = figure.subplots()
+    for position, name in enumerate(names):
+        baseline = name in baselines
+        ax.barh(
+            position,
+            folds[name].mean(),
+            height=0.6,
+            color=ORANGE if baseline else BLUE,
+            alpha=0.65,
+            hatch="//" if baseline else None,
+            edgecolor="white",
+        )
+        ax.scatter(folds[name], np.full(len(folds[name]), position), s=14, color="black", zorder=3)
+        text = f"{folds[name].mean():.3f} ± {folds[name].std():.3f}"
+        ax.annotate(text, (1.02, position), xycoords=("axes fraction", "data"), va="center")
+    labels = [f"{name} (baseline)" if name in baselines else name for name in names]
+    ax.set_yticks(range(len(names)), labels)
+    ax.set_xlim(0, 1)
+    ax.set_xlabel(f"{metric.replace('_', ' ')}: mean (bar) and folds (points)")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

@@ -1,0 +1,166 @@
+"""Training rows: copies merged, weights expanded, batches drawn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch.utils.data import Dataset, Sampler
+
+
+@dataclass
+class TrainingRows:
+    """What is trained on: rows of X in an order that does not depend on theirs.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Rows of X; a row of whole-number weight k occurs k times.
+    targets : ndarray of int64
+        Index of each row's class.
+    weights : ndarray of float64 or None
+        Weight of each row in the loss, of mean 1; None where all are equal.
+    groups : ndarray of int
+        Rows that must not be parted by an inner split.
+    """
+
+    rows: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
+    groups: np.ndarray
+
+
+def gather_rows(images, targets, sample_weight=None, groups=None, class_weight=None):
+    """Merge the copies of an image, so that weight k equals k copies in any order.
+
+    Rows with the same image and class become one, in the order of the images' identities, with
+    their weights summed. Whole-number weights expand to copies; others weigh the loss.
+
+    Parameters
+    ----------
+    images : Images
+        n rows.
+    targets : ndarray of int, shape (n,)
+        Index of each row's class.
+    sample_weight : ndarray of float, shape (n,), optional
+        Rows of weight 0 are left out.
+    groups : ndarray, shape (n,), optional
+        Copies of an image that lie in two groups join them.
+    class_weight : ndarray of float, shape (n_classes,), optional
+        Weight of each class in the loss.
+
+    Returns
+    -------
+    TrainingRows
+    """
+    weight = np.ones(len(targets)) if sample_weight is None else sample_weight
+    kept = np.flatnonzero(weight > 0)
+    identities = np.array([images.identity(row) for row in kept], dtype=object)
+    _, image_codes = np.unique(identities, return_inverse=True)
+    pairs = np.stack([image_codes, targets[kept]], axis=1)
+    _, first, unit = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    total = np.bincount(unit, weight[kept])
+    group = _join_groups(image_codes, groups[kept] if groups is not None else image_codes)
+
+    rows, group = kept[first], group[first]
+    if np.array_equal(total, np.rint(total)):
+        copies = total.astype(int)
+        rows, group = np.repeat(rows, copies), np.repeat(group, copies)
+        total = np.ones(len(rows))
+    if class_weight is not None:
+        total = total * class_weight[targets[rows]]
+    weights = None if np.ptp(total) == 0 else total / total.mean()
+    return TrainingRows(rows, targets[rows].astype(np.int64), weights, group)
+
+
+def _join_groups(image_codes, groups):
+    """Number of the component, linked by shared images, that each row's group lies in."""
+    _, group_codes = np.unique(groups, return_inverse=True)
+    n_images = image_codes.max() + 1
+    n_nodes = n_images + group_codes.max() + 1
+    links = (np.ones(len(groups)), (image_codes, n_images + group_codes))
+    _, component = connected_components(coo_array(links, shape=(n_nodes, n_nodes)), directed=False)
+    return component[image_codes]
+
+
+class CellDataset(Dataset):
+    """Rows as batches: images or their features, class indices and weights.
+
+    Parameters
+    ----------
+    read : callable
+        ``read(rows)`` returns a tensor with these rows' images or features.
+    kind : {"images", "features"}
+        The argument of :class:`~skall.network.Network` that takes them.
+    rows : ndarray of int
+        The row behind each item.
+    targets : ndarray of int64, optional
+        Index of each item's class; -1 where there is none.
+    weights : ndarray of float64, optional
+        Weight of each item in the loss.
+    """
+
+    def __init__(self, read, kind, rows, targets=None, weights=None):
+        self.read = read
+        self.kind = kind
+        self.rows = rows
+        self.targets = np.full(len(rows), -1) if targets is None else targets
+        self.weights = weights
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, item):
+        inputs, target = self.__getitems__([item])
+        return {name: tensor[0] for name, tensor in inputs.items()}, target[0]
+
+    def __getitems__(self, items):
+        """A batch, collated: whole batches are read at once."""
+        inputs = {self.kind: self.read(self.rows[items])}
+        if self.weights is not None:
+            inputs["sample_weight"] = torch.from_numpy(self.weights[items])
+        return inputs, torch.from_numpy(self.targets[items])
+
+
+def take_batch(batch):
+    """Collate nothing: the data set has made the batch."""
+    return batch
+
+
+class RowBatches(Sampler):
+    """Batches of item numbers, none of a single item while there are others.
+
+    A batch of one has no variance, which batch normalisation needs in training.
+
+    Parameters
+    ----------
+    n_items, batch_size : int
+    shuffle : bool
+        Draw a new order, from torch's generator, at each pass.
+
+    Examples
+    --------
+    >>> list(RowBatches(5, 2, shuffle=False))
+    [[0, 1], [2, 3, 4]]
+    """
+
+    def __init__(self, n_items, batch_size, shuffle):
+        self.n_items = n_items
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __len__(self):
+        return len(self._bounds()) - 1
+
+    def _bounds(self):
+        bounds = [*range(0, self.n_items, self.batch_size), self.n_items]
+        if len(bounds) > 2 and bounds[-1] - bounds[-2] == 1:
+            del bounds[-2]
+        return bounds
+
+    def __iter__(self):
+        order = torch.randperm(self.n_items) if self.shuffle else torch.arange(self.n_items)
+        bounds = self._bounds()
+        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+            yield order[start:stop].tolist()

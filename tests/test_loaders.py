@@ -1,0 +1,330 @@
+"""The loaders, on miniature layouts and on the real images where they are at hand."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import StratifiedGroupKFold, cross_validate
+
+from skall.datasets import load_cells, load_cnmc, load_csv, load_folder
+
+CNMC = [
+    "fold_0/all/UID_1_2_1_all.bmp",
+    "fold_0/hem/UID_H3_1_1_hem.bmp",
+    "fold_1/hem/UID_h3_1_2_hem.bmp",
+]
+CLASSES = ["blast/anna-1.png", "blast/ben-1.png", "healthy/anna-1.png"]
+CSV = "path,label\nblast/anna-1.png,1\nhealthy/anna-1.png,0\n"
+
+
+def write(root: Path, names: list[str]) -> Path:
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix.lower() in {".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff"}:
+            Image.new("RGB", (4, 4)).save(file)
+        else:
+            file.touch()
+    return root
+
+
+def write_csv(root: Path, text: str, names: list[str] = CLASSES) -> Path:
+    file = write(root, names) / "cells.csv"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_bunch(tmp_path):
+    bunch = load_cells(write(tmp_path, CLASSES))
+    assert bunch.data.shape == (3, 1) and bunch.data.dtype == object
+    assert [bunch.data[0, 0], bunch.data[2, 0]] == [
+        str(tmp_path / "blast" / "anna-1.png"),
+        str(tmp_path / "healthy" / "anna-1.png"),
+    ]
+    assert bunch.target.tolist() == ["blast", "blast", "healthy"] and bunch.target.dtype == object
+    assert bunch.target_names.tolist() == ["blast", "healthy"]
+    assert bunch.filenames.tolist() == CLASSES
+    assert bunch.pos_label == "blast"
+    assert bunch.groups is None and bunch.frame is None
+    assert "3 images (2 blast, 1 healthy)" in bunch.DESCR
+
+
+@pytest.mark.parametrize("load", [load_cells, load_cnmc, load_folder, load_csv])
+def test_scikit_learn_forms(tmp_path, load):
+    path = write_csv(tmp_path, CSV) if load is load_csv else write(tmp_path, CNMC[:2])
+    bunch = load(path)
+    data, target = load(path, return_X_y=True)
+    assert np.array_equal(data, bunch.data) and np.array_equal(target, bunch.target)
+    framed = load(path, as_frame=True)
+    assert list(framed.data.columns) == ["path"] and list(framed.frame.columns) == [
+        "path",
+        "target",
+    ]
+    assert np.array_equal(framed.data.to_numpy(), bunch.data)
+    assert isinstance(framed.target, pd.Series)
+    assert framed.frame["target"].tolist() == bunch.target.tolist()
+    frame, series = load(path, return_X_y=True, as_frame=True)
+    assert frame.equals(framed.data) and series.equals(framed.target)
+
+
+def test_path_may_be_str_or_relative_to_home(tmp_path, monkeypatch):
+    write(tmp_path / "cells", CLASSES)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    expected = load_cells(tmp_path / "cells").data.tolist()
+    assert load_cells("~/cells").data.tolist() == expected
+    monkeypatch.chdir(tmp_path)
+    assert load_cells("cells").data.tolist() == expected
+
+
+@pytest.mark.parametrize("prefix", ["", "deep/down/C-NMC_training_data/"])
+@pytest.mark.parametrize("suffix", ["bmp", "PNG", "tiff"])
+def test_cnmc_by_its_names(tmp_path, prefix, suffix):
+    names = [prefix + name.replace("bmp", suffix) for name in [CNMC[0], CNMC[1]]]
+    names.append(prefix + f"fold_2/hem/UID_h4_1_2_hem.{suffix}")
+    bunch = load_cells(write(tmp_path, [*names, "README.md", "fold_0/all/Thumbs.db"]))
+    assert bunch.target.tolist() == ["all", "hem", "hem"]
+    assert bunch.groups.tolist() == ["1", "H3", "H4"]
+    assert bunch.fold.tolist() == [0, 0, 2] and bunch.fold.dtype.kind == "i"
+    assert bunch.pos_label == "all"
+    assert "CC BY 3.0" in bunch.DESCR and "10.7937/tcia.2019.dc64i46r" in bunch.DESCR
+
+
+def test_cnmc_without_folders(tmp_path):
+    write(tmp_path, [Path(name).name for name in CNMC])
+    bunch = load_cells(tmp_path, pos_label="hem")
+    assert bunch.groups.tolist() == ["1", "H3", "H3"]
+    assert bunch.pos_label == "hem"
+    assert "fold" not in bunch
+
+
+def test_cnmc_subject_across_folds(tmp_path):
+    with pytest.warns(UserWarning, match=r"'H3' lie in more than one of the folders"):
+        bunch = load_cnmc(write(tmp_path, CNMC))
+    assert "fold" not in bunch
+    assert bunch.groups.tolist() == ["1", "H3", "H3"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["train/blast/1.png", "test/healthy/1.png"], id="nested"),
+        pytest.param(["[Malignant] Pre-B/a.png", "Benign [x]/a.png"], id="brackets"),
+        pytest.param(["a/1.PNG", "a/2.jpeg", "b/3.JPG", "b/4.Tif", "b/5.tiff"], id="suffixes"),
+    ],
+)
+def test_class_folders(tmp_path, names):
+    others = ["README.md", "manifest.csv", "a/Thumbs.db", "b/.hidden.png", ".cache/c/1.png"]
+    bunch = load_cells(write(tmp_path, [*names, *others]))
+    assert bunch.filenames.tolist() == sorted(names)
+    assert bunch.target.tolist() == [name.split("/")[-2] for name in sorted(names)]
+
+
+def test_links_are_followed_once(tmp_path):
+    write(tmp_path / "elsewhere", ["1.png"])
+    root = write(tmp_path / "root", ["healthy/1.png"])
+    try:
+        (root / "blast").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    except OSError:
+        pytest.skip("this system lets no links be made")
+    (tmp_path / "elsewhere" / "back").symlink_to(root, target_is_directory=True)
+    (root / "healthy" / "round").symlink_to(root / "healthy", target_is_directory=True)
+    assert load_cells(root).filenames.tolist() == ["blast/1.png", "healthy/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "pos_label"),
+    [
+        (["Leukemia", "Normal"], "Leukemia"),
+        (["all", "hem"], "all"),
+        (["malignant", "benign"], "malignant"),
+        (["0", "1"], None),
+        (["blast", "monocyte"], None),
+        (["all", "blast"], None),
+        (["blast", "healthy", "monocyte"], None),
+    ],
+)
+def test_positive_class_from_the_names(tmp_path, classes, pos_label):
+    write(tmp_path, [f"{name}/1.png" for name in classes])
+    assert load_folder(tmp_path).pos_label == pos_label
+    assert load_cells(tmp_path, pos_label=classes[1]).pos_label == classes[1]
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"(\w+)-(\d)", r"(?P<n>x)?(?P<group>\w+)-", re.compile("([^-]+)")]
+)
+def test_groups_from_the_file_names(tmp_path, pattern):
+    write(tmp_path, [*CLASSES, "healthy/Ben-2.png"])
+    bunch = load_cells(tmp_path, groups=pattern)
+    # "Ben" and "ben" are one patient, spelled as the first in the order of the paths.
+    assert dict(zip(bunch.filenames, bunch.groups, strict=True)) == {
+        "blast/anna-1.png": "anna",
+        "blast/ben-1.png": "ben",
+        "healthy/Ben-2.png": "ben",
+        "healthy/anna-1.png": "anna",
+    }
+
+
+def test_csv(tmp_path):
+    absolute = write(tmp_path / "far", ["c.png"]) / "c.png"
+    text = (
+        "label, path,group,site,fold,comment\n"
+        "1,healthy/anna-1.png,007,Lund,0,\n"
+        f'NA,"{absolute}",008,Oslo,1,x\n'
+        "1 , blast/ben-1.png ,007,Lund,1,\n"
+    )
+    bunch = load_cells(write_csv(tmp_path, text))
+    assert bunch.data[:, 0].tolist() == [
+        str(tmp_path / "healthy" / "anna-1.png"),
+        str(absolute),
+        str(tmp_path / "blast" / "ben-1.png"),
+    ]
+    assert bunch.target.tolist() == ["1", "NA", "1"]
+    assert bunch.groups.tolist() == ["007", "008", "007"]
+    assert bunch.site.tolist() == ["Lund", "Oslo", "Lund"]
+    assert bunch.fold.tolist() == [0, 1, 1] and bunch.fold.dtype.kind == "i"
+    assert load_csv(tmp_path / "cells.csv", pos_label=1).pos_label == "1"
+
+
+def test_csv_with_the_two_columns_alone(tmp_path):
+    bunch = load_csv(write_csv(tmp_path, "\ufeff" + CSV))
+    assert bunch.groups is None and bunch.pos_label is None
+    assert "fold" not in bunch and "site" not in bunch
+
+
+def test_csv_folds_may_be_names(tmp_path):
+    text = "path,label,fold\nblast/anna-1.png,1,a\nhealthy/anna-1.png,0,b\n"
+    assert load_csv(write_csv(tmp_path, text)).fold.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("", "cannot be read as a CSV file", id="empty"),
+        pytest.param('path,label\n"a,1\n', "cannot be read as a CSV file", id="quote"),
+        pytest.param("path,label\n", "no rows", id="no rows"),
+        pytest.param("path,label\na,1,\nb,2,\n", "more values than its header", id="long"),
+        pytest.param("file;label\n", "no column 'path', 'label'.*'file;label'", id="columns"),
+        pytest.param(CSV + "x.png,1\ny.png,1\n", "2 of the 4 images .*'x.png', 'y.png'", id="gone"),
+        pytest.param(CSV + "blast,1\n", "1 of the 3 images .*'blast'", id="folder"),
+        pytest.param(CSV + "blast/ben-1.png,\n", "'label' .* empty in 1 of 3 rows.*'3'", id="void"),
+        pytest.param(CSV + "blast/ben-1.png\n", "'label' .* empty in 1 of 3 rows.*'3'", id="short"),
+        pytest.param(
+            CSV + "blast/../blast/anna-1.png,0\n", "different labels: 'blast/../", id="conflict"
+        ),
+        pytest.param(CSV + "blast/anna-1.png,1\n", "more than once: 'blast/anna", id="repeated"),
+        pytest.param("path,label\nblast/ben-1.png,1\n", "of the class '1'", id="one class"),
+        pytest.param(
+            "path,label,group\nblast/ben-1.png,1,\nhealthy/anna-1.png,0,a\n",
+            "'group' .* empty in 1 of 2 rows",
+            id="no group",
+        ),
+    ],
+)
+def test_bad_csv(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        load_cells(write_csv(tmp_path, text))
+
+
+def test_csv_in_another_encoding(tmp_path):
+    file = write(tmp_path, CLASSES) / "cells.csv"
+    file.write_bytes("path,label\nblast/ben-1.png,Lymphozyt gro\xdf\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="cannot be read as a CSV file"):
+        load_csv(file)
+
+
+@pytest.mark.parametrize(
+    ("load", "names", "message"),
+    [
+        (load_cells, [], "No loader fits .* without images; it holds nothing. Expected"),
+        (load_cells, ["a/notes.txt"], "without images; it holds 'a'"),
+        (load_cells, ["1.png", "2.png"], "2 images and no class folders"),
+        (load_cells, ["a/1.png"], "of the class 'a'"),
+        (load_cells, ["a/1.png", "b/1.png", "2.png"], "1 images .* beside folders .*'2.png'"),
+        (load_cells, ["a/1.png", "a/p/1.png", "b/1.png"], "beside folders .*'a/1.png'"),
+        (load_cells, [*CNMC, "fold_0/all/7.bmp"], "1 of the 4 images .*'fold_0/all/7.bmp'"),
+        (load_cells, ["hem/UID_1_1_1_all.png", "hem/UID_H1_1_1_hem.png"], "other by their folder"),
+        (load_cells, ["UID_1_1_1_all.png"], "of the class 'all'"),
+        (load_cnmc, CLASSES, "expects images named UID_.* load_folder fits it"),
+        (load_csv, CNMC, "expects a CSV file .* load_cnmc fits it"),
+        (load_folder, ["UID_1_1_1_all.png"], "expects one folder .* load_cnmc fits it"),
+        (load_folder, ["1.png"], "expects one folder .* No loader fits it"),
+    ],
+)
+def test_bad_folder(tmp_path, load, names, message):
+    with pytest.raises(ValueError, match=message):
+        load(write(tmp_path, names))
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        (CLASSES, {"pos_label": "blasts"}, r"'blasts' is not one of .*\['blast', 'healthy'\]"),
+        (CNMC[:2], {"pos_label": "ALL"}, r"'ALL' is not one of .*\['all', 'hem'\]"),
+        (CNMC[:2], {"groups": "(.)"}, "load_cnmc, which finds the patients itself"),
+        (CLASSES, {"groups": "("}, "must be a regular expression"),
+        (CLASSES, {"groups": 1}, "must be a regular expression"),
+        (CLASSES, {"groups": "anna"}, "has no group"),
+        (CLASSES, {"groups": "(anna)"}, "in the names of 1 of 3 images: 'blast/ben-1.png'"),
+    ],
+)
+def test_bad_option(tmp_path, names, options, message):
+    with pytest.raises(ValueError, match=message):
+        load_cells(write(tmp_path, names), **options)
+
+
+@pytest.mark.parametrize("load", [load_cells, load_cnmc, load_folder, load_csv])
+def test_bad_path(tmp_path, load):
+    write(tmp_path, ["cells/notes.txt"])
+    with pytest.raises(FileNotFoundError, match=r"does not exist.* holds 'cells'"):
+        load(tmp_path / "cels" / "train")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        load("")
+    with pytest.raises(ValueError, match="is a file"):
+        load(tmp_path / "cells" / "notes.txt")
+    for path in [None, 1, b"cells", ["cells"]]:
+        with pytest.raises(TypeError, match=r"must be a str or os\.PathLike"):
+            load(path)
+
+
+def test_real_cnmc(shared):
+    folder = shared / "data" / "cnmc2019"
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}")
+    bunch = load_cells(folder)
+    assert bunch.data.shape == (480, 1)
+    assert all(Path(file).is_file() for file in bunch.data[:, 0])
+    assert {name: (bunch.target == name).sum() for name in bunch.target_names} == {
+        "all": 247,
+        "hem": 233,
+    }
+    assert bunch.pos_label == "all"
+    manifest = pd.read_csv(folder / "manifest.csv", dtype=str).set_index("file")
+    patients = manifest.loc[bunch.filenames, "patient"]
+    assert bunch.groups.tolist() == patients.tolist()
+    assert len(set(bunch.groups)) == 35
+
+    scores = cross_validate(
+        DummyClassifier(),
+        bunch.data,
+        bunch.target,
+        groups=bunch.groups,
+        cv=StratifiedGroupKFold(3),
+        error_score="raise",
+    )
+    assert scores["test_score"].shape == (3,)
+
+
+def test_real_pbc(shared):
+    folder = shared / "data" / "pbc_leukocytes"
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}")
+    bunch = load_cells(folder)
+    counts = pd.Series(bunch.target).value_counts()
+    assert counts.to_dict() == dict.fromkeys(bunch.target_names, 60)
+    assert len(counts) == 5
+    assert bunch.groups is None and bunch.pos_label is None

@@ -1,0 +1,237 @@
+"""Metrics: scikit-learn's values, folds that lack a class, and the scorers."""
+
+import pickle
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn import metrics as sk
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_validate
+from sklearn.svm import LinearSVC
+
+from skall.metrics import METRICS, check_scoring_names, compute_metrics, resolve_pos_label, scorers
+
+
+def draw(n_classes, n_samples=90, seed=0):
+    """Labels, predictions and probabilities of an imperfect classifier."""
+    rng = np.random.default_rng(seed)
+    classes = np.array([f"c{k}" for k in range(n_classes)])
+    truth = np.arange(n_samples) % n_classes
+    logits = rng.normal(size=(n_samples, n_classes)) + np.eye(n_classes)[truth]
+    proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return classes[truth], classes[proba.argmax(axis=1)], proba, classes
+
+
+@pytest.mark.parametrize("pos_label", ["c0", "c1"])
+def test_two_classes_agree_with_sklearn(pos_label):
+    y, predicted, proba, classes = draw(2)
+    other = "c1" if pos_label == "c0" else "c0"
+    column = proba[:, list(classes).index(pos_label)]
+    expected = {
+        "accuracy": sk.accuracy_score(y, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(y, predicted),
+        "precision": sk.precision_score(y, predicted, pos_label=pos_label),
+        "recall": sk.recall_score(y, predicted, pos_label=pos_label),
+        "specificity": sk.recall_score(y, predicted, pos_label=other),
+        "f1": sk.f1_score(y, predicted, pos_label=pos_label),
+        "mcc": sk.matthews_corrcoef(y, predicted),
+        "roc_auc": sk.roc_auc_score(y == pos_label, column),
+        "average_precision": sk.average_precision_score(y == pos_label, column),
+        "brier": np.mean(((y == pos_label) - column) ** 2),
+        "log_loss": sk.log_loss(y, proba, labels=classes),
+    }
+    got = compute_metrics(y, predicted, proba, classes, pos_label)
+    assert list(got) == list(METRICS)
+    for name, value in expected.items():
+        assert got[name] == pytest.approx(value, abs=1e-12), name
+
+
+def test_more_classes_agree_with_sklearn():
+    y, predicted, proba, classes = draw(4)
+    macro = {"average": "macro", "zero_division": 0}
+    one_hot = y[:, None] == classes
+    expected = {
+        "accuracy": sk.accuracy_score(y, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(y, predicted),
+        "precision": sk.precision_score(y, predicted, **macro),
+        "recall": sk.recall_score(y, predicted, **macro),
+        "specificity": np.mean(
+            [sk.recall_score(y != c, predicted != c, zero_division=0) for c in classes]
+        ),
+        "f1": sk.f1_score(y, predicted, **macro),
+        "mcc": sk.matthews_corrcoef(y, predicted),
+        "roc_auc": sk.roc_auc_score(y, proba, multi_class="ovr", average="macro"),
+        "average_precision": sk.average_precision_score(one_hot, proba, average="macro"),
+        "brier": np.mean(np.sum((one_hot - proba) ** 2, axis=1)),
+        "log_loss": sk.log_loss(y, proba, labels=classes),
+    }
+    got = compute_metrics(y, predicted, proba, classes)
+    for name, value in expected.items():
+        assert got[name] == pytest.approx(value, abs=1e-12), name
+
+
+def test_calibration_error_by_hand():
+    # Bin (0.6, 0.667]: two samples of confidence 0.65, one right; bin (0.8, 0.867]: one, right.
+    proba = np.array([[0.35, 0.65], [0.35, 0.65], [0.85, 0.15]])
+    got = compute_metrics([1, 0, 0], [1, 1, 0], proba, [0, 1], scoring=["ece"])
+    assert got["ece"] == pytest.approx((2 * abs(0.5 - 0.65) + abs(1 - 0.85)) / 3)
+
+
+def test_fold_without_positive_samples():
+    proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
+    got = compute_metrics([0, 0, 0], [0, 0, 1], proba, [0, 1])
+    assert {name for name, value in got.items() if np.isnan(value)} == {
+        "precision",
+        "recall",
+        "f1",
+        "mcc",
+        "roc_auc",
+        "average_precision",
+    }
+    assert got["specificity"] == got["accuracy"] == got["balanced_accuracy"] == pytest.approx(2 / 3)
+
+
+def test_class_never_predicted_counts_as_zero():
+    got = compute_metrics([0, 1, 1], [0, 0, 0], None, [0, 1])
+    assert got["precision"] == got["recall"] == got["f1"] == got["mcc"] == 0
+    assert got["specificity"] == 1
+    assert np.isnan(got["brier"])
+
+
+def test_macro_leaves_out_absent_classes():
+    y, predicted, proba, classes = draw(4)
+    present = y != "c3"
+    got = compute_metrics(y[present], predicted[present], proba[present], classes)
+    assert not any(np.isnan(value) for value in got.values())
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        expected = sk.balanced_accuracy_score(y[present], predicted[present])
+    assert got["recall"] == got["balanced_accuracy"] == pytest.approx(expected)
+
+
+def test_label_outside_the_classes():
+    with pytest.raises(ValueError, match="y_true holds the label 2"):
+        compute_metrics([0, 2], [0, 1], None, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("classes", "pos_label", "expected"),
+    [
+        ([0, 1], None, 1),
+        ([-1, 1], None, 1),
+        ([False, True], None, True),
+        (["ALL", "healthy"], "ALL", "ALL"),
+        ([1, 2], 1, 1),
+        (["a", "b", "c"], None, None),
+        (["a", "b", "c"], "a", None),
+    ],
+)
+def test_positive_class(classes, pos_label, expected):
+    assert resolve_pos_label(np.array(classes), pos_label) == expected
+
+
+@pytest.mark.parametrize(
+    ("classes", "pos_label", "message"),
+    [
+        (["all", "hem"], None, "pos_label='all' or pos_label='hem'"),
+        ([1, 2], None, "pos_label=1 or pos_label=2"),
+        (["all", "hem"], "ALL", r"'ALL' is not one of the classes \['all', 'hem'\]"),
+        (["all"], None, "two or more classes"),
+    ],
+)
+def test_positive_class_refused(classes, pos_label, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_pos_label(np.array(classes), pos_label)
+
+
+def test_scoring_names():
+    assert check_scoring_names(None) == METRICS
+    assert check_scoring_names("f1") == ("f1",)
+    assert check_scoring_names(["mcc", "f1", "mcc"]) == ("mcc", "f1")
+    with pytest.raises(ValueError, match=r"unknown metric 'sensitivty'.*Known: accuracy"):
+        check_scoring_names(["sensitivty"])
+    with pytest.raises(ValueError, match="did you mean 'roc_auc'"):
+        check_scoring_names(["roc_au"])
+    with pytest.raises(ValueError, match="empty"):
+        check_scoring_names([])
+
+
+class Counting(LogisticRegression):
+    """Counts in a list of the class how often it is asked."""
+
+    calls: ClassVar[list[str]] = []
+
+    def predict(self, X):
+        self.calls.append("predict")
+        return super().predict(X)
+
+    def predict_proba(self, X):
+        self.calls.append("predict_proba")
+        return super().predict_proba(X)
+
+
+def labelled(n_classes, **params):
+    X, y = make_classification(
+        n_samples=120, n_informative=4, n_classes=n_classes, flip_y=0.2, random_state=0, **params
+    )
+    return X, np.array(["c0", "c1", "c2", "c3"])[y]
+
+
+def test_scorers_ask_the_estimator_once_per_fold():
+    X, y = labelled(2)
+    Counting.calls.clear()
+    cross_validate(Counting(), X, y, scoring=scorers("c0"), cv=3)
+    assert sorted(Counting.calls) == ["predict"] * 3 + ["predict_proba"] * 3
+
+
+def test_scorers_under_metadata_routing():
+    X, y = labelled(2)
+    with config_context(enable_metadata_routing=True):
+        scores = cross_validate(LogisticRegression(), X, y, scoring=scorers("c0"), cv=3)
+    assert scores["test_roc_auc"].mean() > 0.5
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_scorers_equal_compute_metrics(n_classes):
+    X, y = labelled(n_classes)
+    model = LogisticRegression().fit(X[:60], y[:60])
+    tested, truth = X[60:], y[60:]
+    expected = compute_metrics(
+        truth, model.predict(tested), model.predict_proba(tested), model.classes_, "c0"
+    )
+    together = pickle.loads(pickle.dumps(scorers("c0")))
+    assert {name: scorer(model, tested, truth) for name, scorer in together.items()} == expected
+
+
+def test_scorers_without_probabilities():
+    X, y = labelled(2)
+    scores = cross_validate(LinearSVC(), X, y, scoring=scorers("c0"), cv=3)
+    undefined = {name for name in METRICS if np.isnan(scores[f"test_{name}"]).any()}
+    assert undefined == {"brier", "log_loss", "ece"}
+    margin = LinearSVC().fit(X, y)
+    auc = sk.roc_auc_score(y == "c0", -margin.decision_function(X))
+    assert scorers("c0")["roc_auc"](margin, X, y) == pytest.approx(auc)
+
+
+def test_scorers_in_searches():
+    X, y = labelled(2)
+    search = GridSearchCV(
+        LogisticRegression(), {"C": [0.01, 1.0]}, scoring=scorers("c0"), refit="mcc", cv=3
+    )
+    assert clone(search).fit(X, y).best_score_ > 0
+    tuned = TunedThresholdClassifierCV(LogisticRegression(), scoring=scorers("c0")["f1"], cv=3)
+    assert tuned.fit(X, y).best_score_ > 0
+    by_rank = TunedThresholdClassifierCV(LogisticRegression(), scoring=scorers("c0")["roc_auc"])
+    with pytest.raises(ValueError, match="does not depend on a threshold"):
+        by_rank.fit(X, y)
+
+
+def test_scorers_ask_for_the_positive_class():
+    X, y = labelled(2)
+    model = DummyClassifier().fit(X, y)
+    with pytest.raises(ValueError, match="pos_label='c0' or pos_label='c1'"):
+        scorers()["recall"](model, X, y)
