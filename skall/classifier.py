@@ -1,5 +1,6 @@
 """The estimator: a convolutional network as a scikit-learn classifier."""
 
+import inspect
 from contextlib import suppress
 
 import numpy as np
@@ -199,6 +200,13 @@ class CNNClassifier(CellNet):
         verbose=0,
         **skorch_params,
     ):
+        for name, value in {"backbone": backbone, "head": head}.items():
+            if isinstance(value, nn.Module):
+                raise TypeError(
+                    f"{name} is a module, {type(value).__name__}; cloning the estimator would "
+                    "copy its trained weights. Pass a backbone's name (skall.list_backbones; a "
+                    "package can register its own) and a head's name or function"
+                )
         self.backbone = backbone
         self.weights = weights
         self.trainable = trainable
@@ -221,7 +229,6 @@ class CNNClassifier(CellNet):
         self.memory = memory
         self.random_state = random_state
         super().__init__(
-            module=nn.Module,
             optimizer=optimizer,
             lr=lr,
             max_epochs=max_epochs,
@@ -458,3 +465,13 @@ class CNNClassifier(CellNet):
             For a parameter that JSON cannot hold, which is named.
         """
         save_classifier(self, folder)
+
+
+# scikit-learn's introspection takes every name in a signature for a parameter, **kwargs too.
+CNNClassifier.__signature__ = inspect.Signature(
+    [
+        parameter
+        for parameter in inspect.signature(CNNClassifier).parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+)

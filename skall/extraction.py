@@ -2,9 +2,10 @@
 
 from hashlib import blake2b
 
+import numpy as np
 import torch
 
-from skall.network import run_padded
+from skall.network import BLOCK, choose_multiple, run_padded
 
 
 def digest_trunk(extractor):
@@ -54,9 +55,11 @@ def extract_features(extractor, images, size, *, store, key, batch_size):
         rows = missing[start : start + batch_size]
         batch = images.read_batch(rows, size, store).to(extractor.mean.device)
         with torch.no_grad():
-            features = run_padded(extractor, batch).cpu().numpy()
+            # What is stored must not depend on the batch it was computed in.
+            multiple = choose_multiple(len(rows), size) if key is None else BLOCK
+            features = run_padded(extractor, batch, multiple).cpu().numpy()
         for row, array in zip(rows, features, strict=True):
             found[row] = array
             if key is not None:
                 store.put(names[row], array)
-    return torch.stack([torch.from_numpy(array) for array in found])
+    return torch.from_numpy(np.stack(found))

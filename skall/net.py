@@ -3,13 +3,15 @@
 import inspect
 from contextlib import contextmanager
 from copy import deepcopy
+from types import MappingProxyType
 
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from sklearn.base import BaseEstimator
+from torch import nn
 
 from skall.device import resolve_device
-from skall.network import PADDED_ROWS, run_padded
+from skall.network import BLOCK, choose_multiple, run_padded
 from skall.parameters import check_names, list_parameters
 from skall.training import RowBatches, take_batch
 
@@ -20,6 +22,16 @@ class TrainingStopped(Exception):
 
 class CellNet(NeuralNetClassifier):
     """skorch's classifier with scikit-learn's manners; :class:`CNNClassifier` adds the images."""
+
+    # skorch sets these in its constructor; scikit-learn wants nothing fitted there.
+    history_ = None
+    initialized_ = False
+    virtual_params_ = MappingProxyType({})
+
+    def __init__(self, **params):
+        super().__init__(module=nn.Module, **params)
+        for name in ("history_", "initialized_", "virtual_params_"):
+            del vars(self)[name]
 
     # -- parameters ---------------------------------------------------------------------------
 
@@ -41,6 +53,9 @@ class CellNet(NeuralNetClassifier):
     def get_metadata_routing(self):
         # skorch also routes to the inner split, which gets its groups from fit here.
         return BaseEstimator.get_metadata_routing(self)
+
+    # skorch shows its own parts and not the parameters.
+    __repr__ = BaseEstimator.__repr__
 
     # -- set-up -------------------------------------------------------------------------------
 
@@ -102,10 +117,14 @@ class CellNet(NeuralNetClassifier):
     # -- steps --------------------------------------------------------------------------------
 
     def infer(self, x, **fit_params):
-        # Rows are padded so that a prediction does not depend on its batch.
-        (kind, rows) = next((name, x[name]) for name in ("images", "features") if name in x)
-        multiple = PADDED_ROWS if not self.module_.training else 1 + (len(rows) == 1)
-        rows = rows.to(self.module_.device, non_blocking=True)
+        # Rows are padded so that a prediction does not depend on its batch, and so that batch
+        # normalisation never trains on a single row.
+        kind, rows = next((name, x[name]) for name in ("images", "features") if name in x)
+        if self.module_.training:
+            multiple = 2 if len(rows) == 1 else 1
+        else:
+            multiple = choose_multiple(len(rows), self.image_size_) if kind == "images" else BLOCK
+        rows = rows.to(self.module_.device)
         return run_padded(lambda padded: self.module_(**{kind: padded}), rows, multiple)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):

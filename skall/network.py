@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-PADDED_ROWS = 4
+BLOCK = 16
+TINY = 64
 
 
 class FeatureExtractor(nn.Module):
@@ -130,16 +131,33 @@ def _check_head(module, feature_shape, n_outputs):
     return module
 
 
-def run_padded(function, x, multiple=PADDED_ROWS):
-    """``function(x)`` with x padded by copies of its last row to a multiple of rows.
-
-    Matrix products take other paths for a few rows than for many, and round differently; with
-    rows in fours, a row's result is the same to the last bit whatever the rows beside it.
-    """
+def run_padded(function, x, multiple):
+    """``function(x)`` with x padded, by copies of its last row, to a multiple of rows."""
     missing = -len(x) % multiple
     if missing:
         x = torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
     return function(x)[: len(x) - missing]
+
+
+def choose_multiple(n_rows, size):
+    """The multiple of rows to run at once, for results that do not depend on the batch.
+
+    Matrix products take other paths for few rows than for many, and round differently. In blocks
+    of 16 a row's result was the same to the last bit, whatever the rows beside it, for every
+    network and number of threads tried. Where that would make a few large images slow they are
+    run in pairs, which differ from blocks by rounding only.
+
+    Parameters
+    ----------
+    n_rows : int
+    size : int
+        Height and width of the images in pixels.
+
+    Returns
+    -------
+    int
+    """
+    return BLOCK if n_rows >= BLOCK or size <= TINY else 2
 
 
 def probe(build, size):

@@ -25,9 +25,9 @@ def write_file(path, content):
     os.replace(partial, path)
 
 
-def write_json(path, content):
+def write_json(path, content, indent=None):
     """Write JSON as :func:`write_file` does."""
-    write_file(path, json.dumps(content, indent=1).encode())
+    write_file(path, json.dumps(content, indent=indent).encode())
 
 
 class Record:
@@ -59,7 +59,7 @@ class Record:
             If it holds another one; the message says what differs.
         """
         if self.earlier is None:
-            write_json(self._fingerprint, fingerprint)
+            write_json(self._fingerprint, fingerprint, indent=1)
             return
         differences = [
             f"{key}: {self.earlier.get(key)} there, {fingerprint.get(key)} now"
@@ -68,8 +68,9 @@ class Record:
         ]
         if differences:
             raise ValueError(
-                f"the folder {str(self.folder)!r} holds another comparison; {'; '.join(differences)}"
-                ". Give another folder as `out`, delete this one, or repeat the same call to resume"
+                f"the folder {str(self.folder)!r} holds another comparison: "
+                f"{'; '.join(differences)}. Give another folder as `out`, delete this one, or "
+                "repeat the same call to resume"
             )
 
     def path(self, name, fold):
@@ -87,7 +88,9 @@ def _read_json(path):
     except FileNotFoundError:
         return None
     except ValueError as exc:
-        raise ValueError(f"{str(path)!r} is damaged ({exc}); delete it and repeat the call") from exc
+        raise ValueError(
+            f"{str(path)!r} is damaged ({exc}); delete it and repeat the call"
+        ) from exc
 
 
 def describe_call(estimators, X, y, groups, folds, **settings):

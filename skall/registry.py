@@ -60,3 +60,87 @@ def list_backbones() -> list[str]:
     ['densenet121', 'densenet201']
     """
     return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+def get_backbone(name: str) -> Backbone:
+    """The backbone of a name.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`list_backbones`, or ``"timm/<model>"``.
+
+    Returns
+    -------
+    Backbone
+
+    Raises
+    ------
+    TypeError
+        Where the name is not a string, or what is registered is neither a callable nor a
+        :class:`Backbone`.
+    ValueError
+        Where nothing has this name, with the nearest names, or two packages claim it; neither is
+        imported then.
+    ImportError
+        Where the package that has it cannot be imported, with its own error.
+
+    Examples
+    --------
+    >>> from skall.registry import get_backbone
+    >>> get_backbone("efficientnet_b3").input_size
+    300
+    >>> get_backbone("resnet81")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: unknown backbone 'resnet81'; the nearest names are ...
+    """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"a backbone is named by a string, got {type(name).__name__}; a module is refused "
+            "because cloning the estimator would copy its trained weights: register what builds "
+            f"it as an entry point of the group {GROUP!r}"
+        )
+    if name.startswith("timm/"):
+        # Only these names need timm, whose import takes seconds.
+        from skall.timm_models import find_timm_backbone
+
+        return find_timm_backbone(name)
+    return _load(_find(name))
+
+
+def _find(name: str) -> EntryPoint:
+    """The one entry point of a name."""
+    claims = list(entry_points(group=GROUP, name=name))
+    if len(claims) > 1:
+        packages = " and ".join(sorted(_package(entry) for entry in claims))
+        raise ValueError(f"backbone {name!r} is claimed by {packages}; uninstall all but one")
+    if not claims:
+        nearest = get_close_matches(name.lower(), list_backbones(), n=5)
+        hint = f"the nearest names are {', '.join(nearest)}" if nearest else "no name is near it"
+        raise ValueError(
+            f"unknown backbone {name!r}; {hint}; skall.list_backbones() has them all, and any of "
+            f"timm's models goes by 'timm/<model>', such as 'timm/{name}' if timm has it"
+        )
+    return claims[0]
+
+
+def _load(entry: EntryPoint) -> Backbone:
+    try:
+        loaded = entry.load()
+    except Exception as exc:  # whatever the import of somebody else's code may raise
+        raise ImportError(
+            f"backbone {entry.name!r} of {_package(entry)} cannot be imported: "
+            f"{type(exc).__name__}: {exc}"
+        ) from exc
+    if isinstance(loaded, Backbone):
+        return loaded
+    if not callable(loaded) or isinstance(loaded, nn.Module):
+        raise TypeError(
+            f"backbone {entry.name!r} of {_package(entry)} ({entry.value}) is a "
+            f"{type(loaded).__name__}; it must be a function build(weights) or a skall.Backbone"
+        )
+    return Backbone(loaded)
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"package {entry.dist.name!r}"

@@ -1,0 +1,98 @@
+"""The estimators that a comparison compares."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from sklearn.base import is_classifier
+from sklearn.dummy import DummyClassifier
+
+from skall.classifier import get_estimator
+
+BASELINES = ("dummy",)
+
+
+def make_candidates(estimators, baselines=True, params=None):
+    """Estimators by name, from what a user gave.
+
+    Parameters
+    ----------
+    estimators : iterable of str or dict of str to classifier
+        Names of backbones, or any classifiers.
+    baselines : bool, default=True
+        Add ``dummy``.
+    params : dict, optional
+        Parameters of each backbone's :class:`~skall.CNNClassifier`.
+
+    Returns
+    -------
+    candidates : dict of str to classifier
+    by_name : bool
+        Whether they were given by name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown backbone, a name that is used twice, or none at all.
+    TypeError
+        For what is no classifier, and `params` that no backbone takes.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> make_candidates({"logistic": LogisticRegression()})
+    ({'logistic': LogisticRegression(), 'dummy': DummyClassifier()}, False)
+    """
+    params = params or {}
+    by_name = not isinstance(estimators, Mapping)
+    if by_name:
+        names = _check_names(estimators)
+        candidates = {name: get_estimator(name, **params) for name in names}
+    else:
+        _refuse_params(params)
+        candidates = dict(estimators)
+    for name, estimator in candidates.items():
+        _check_classifier(name, estimator)
+    taken = [*(names if by_name else candidates), *(BASELINES if baselines else ())]
+    _check_distinct(taken)
+    if baselines:
+        candidates["dummy"] = DummyClassifier(strategy="prior")
+    return candidates, by_name
+
+
+def _check_names(estimators):
+    names = [estimators] if isinstance(estimators, str) else list(estimators)
+    if isinstance(estimators, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            "estimators must be a list of backbone names, as ['resnet18', 'squeezenet'], or a dict "
+            f"of names and classifiers for your own; got {estimators!r}"
+        )
+    return names
+
+
+def _refuse_params(params):
+    if params:
+        raise TypeError(
+            f"{', '.join(map(repr, params))}: neither an argument of compare nor possible for "
+            "estimators given as a dict, which have their parameters already"
+        )
+
+
+def _check_classifier(name, estimator):
+    if not isinstance(name, str):
+        raise TypeError(f"the names of estimators must be str, got {name!r}")
+    if isinstance(estimator, type):
+        raise TypeError(f"{name!r} is the class {estimator.__name__}; give an instance of it")
+    if not is_classifier(estimator):
+        raise TypeError(f"{name!r} is no classifier: {estimator!r}")
+
+
+def _check_distinct(names):
+    """Results lie in folders by name, and some file systems ignore case."""
+    if not names:
+        raise ValueError("there is no estimator to compare")
+    name, count = Counter(name.casefold() for name in names).most_common(1)[0]
+    if count > 1:
+        raise ValueError(
+            f"{count} estimators are called {name!r} (the baseline included); give each its own "
+            "name in a dict, or leave the baseline out with baselines=False"
+        )

@@ -1,0 +1,190 @@
+"""Cross-validation of several estimators over the same folds."""
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+from tqdm import tqdm
+
+from skall.candidates import make_candidates
+from skall.evaluation import evaluate_fold
+from skall.folds import make_folds
+from skall.metrics import check_scoring_names, resolve_pos_label
+from skall.randomness import draw_seed
+from skall.record import Record, describe_call
+from skall.results import Comparison, tabulate_predictions, tabulate_scores
+
+__all__ = ["Comparison", "compare"]
+
+
+def compare(
+    estimators,
+    X,
+    y,
+    *,
+    groups=None,
+    cv=10,
+    repeats=1,
+    scoring=None,
+    pos_label=None,
+    n_jobs=None,
+    out=None,
+    baselines=True,
+    random_state=None,
+    verbose=1,
+    **params,
+):
+    """Cross-validate several estimators over the same folds.
+
+    Parameters
+    ----------
+    estimators : list of str or dict of str to classifier
+        Names of backbones, each of which becomes ``get_estimator(name, random_state=seed,
+        **params)``; or any scikit-learn classifiers by the name they are to have, which keep
+        their own ``random_state``. None of them is changed.
+    X : array-like or list of length n_samples
+        Images, as every estimator of skall takes them, or whatever the estimators take.
+    y : array-like of shape (n_samples,)
+        Labels, two classes or more.
+    groups : array-like of shape (n_samples,), optional
+        Patients. No group is on both sides of a split; they are also passed to every ``fit`` that
+        takes ``groups``, as :class:`~skall.CNNClassifier`'s does for its inner split.
+    cv : int, splitter or iterable of (train, test), default=10
+        An integer means :class:`~sklearn.model_selection.StratifiedKFold` or, with groups,
+        :class:`~sklearn.model_selection.StratifiedGroupKFold`, shuffled from `random_state`.
+    repeats : int, default=1
+        How often an integer `cv` deals the samples anew. The first repeat has `random_state` as
+        its seed, repeat r ``numpy.random.SeedSequence([random_state, r]).generate_state(1)[0]``;
+        folds and backbones take the seed of their repeat.
+    scoring : iterable of str, optional
+        Names of :data:`skall.metrics.METRICS`, all by default.
+    pos_label : label, optional
+        The positive class of two, see :func:`skall.metrics.resolve_pos_label`.
+    n_jobs : int, optional
+        Worker processes, as in joblib. The scores are the same to the last bit, because every
+        worker computes with as many threads as this process does.
+    out : path-like, optional
+        Folder for ``scores.csv``, ``predictions.csv``, ``table.csv`` and ``accuracy.png``. Every
+        finished fold is written there at once, and the same call goes on where it was stopped.
+    baselines : bool, default=True
+        Add ``dummy``, which predicts the frequencies of the training labels.
+    random_state : int, RandomState or None, default=None
+        Seed of folds and backbones. None draws one, or takes the one that `out` remembers.
+    verbose : int, default=1
+        0 hides the progress bar.
+    **params
+        Parameters of :class:`~skall.CNNClassifier`, for a list of backbones only.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        For a backbone, metric, label or fold that is not possible, and where `out` holds another
+        comparison. Nothing has been trained then.
+    TypeError
+        For estimators that are no classifiers, and parameters that nothing takes.
+
+    Warns
+    -----
+    UserWarning
+        If a test part lacks a class.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skall import compare
+    >>> X, y = make_classification(random_state=0)
+    >>> models = {"logistic": LogisticRegression()}
+    >>> comparison = compare(models, X, y, cv=3, random_state=0, verbose=0)
+    >>> comparison.table()["balanced_accuracy"].round(1).to_dict()
+    {'logistic': 0.8, 'dummy': 0.5}
+    """
+    y, groups, classes = _check_samples(X, y, groups)
+    pos_label = resolve_pos_label(classes, pos_label)
+    scoring = check_scoring_names(scoring)
+    record = None if out is None else Record(out)
+    remembered = (record and record.earlier) or {}
+    seed = _pick_seed(random_state, remembered)
+    n_threads = remembered.get("threads", torch.get_num_threads())
+    candidates, by_name = make_candidates(estimators, baselines, params)
+    folds = make_folds(y, groups, cv=cv, repeats=repeats, seed=seed)
+    if record:
+        settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
+        settings["positive class"] = str(pos_label)
+        record.begin(describe_call(candidates, X, y, groups, folds, **settings))
+
+    tasks, results = {}, {}
+    for fold in folds:
+        for name, estimator in candidates.items():
+            key = (name, fold.repeat, fold.fold)
+            results[key] = record and record.read(name, fold)
+            if results[key] is None:
+                estimator = clone(estimator)
+                tasks[key] = delayed(_run)(
+                    key,
+                    estimator.set_params(random_state=fold.seed) if by_name else estimator,
+                    X,
+                    y,
+                    groups,
+                    fold,
+                    classes=classes,
+                    pos_label=pos_label,
+                    scoring=scoring,
+                    n_threads=n_threads,
+                    path=record and record.path(name, fold),
+                )
+    finished = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks.values())
+    with tqdm(
+        total=len(results),
+        initial=len(results) - len(tasks),
+        desc="folds",
+        disable=not verbose,
+    ) as progress:
+        for key, result in finished:
+            results[key] = result
+            progress.set_postfix_str(key[0], refresh=False)
+            progress.update()
+
+    order = [(name, fold) for name in candidates for fold in folds]
+    results = [(name, fold, results[name, fold.repeat, fold.fold]) for name, fold in order]
+    comparison = Comparison(
+        tabulate_scores(results), tabulate_predictions(results, y, groups, classes), pos_label
+    )
+    if record:
+        comparison.write(record.folder)
+    return comparison
+
+
+def _run(key, estimator, *args, **options):
+    # Results come in the order in which they are finished.
+    return key, evaluate_fold(key[0], estimator, *args, **options)
+
+
+def _check_samples(X, y, groups):
+    """Labels and groups as arrays, and the classes."""
+    y = column_or_1d(y)
+    groups = None if groups is None else column_or_1d(groups)
+    check_consistent_length(X, y, groups)
+    for name, values in {"y": y, "groups": groups}.items():
+        missing = [] if values is None else np.flatnonzero(pd.isna(values))
+        if len(missing):
+            raise ValueError(f"{name} has no value in row {missing[0]}")
+    check_classification_targets(y)
+    return y, groups, np.unique(y)
+
+
+def _pick_seed(random_state, remembered):
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    if random_state is None and "seed" in remembered:
+        return remembered["seed"]
+    return draw_seed(random_state)

@@ -1,0 +1,157 @@
+"""Features of a trunk as a scikit-learn transformer."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skall.cache import get_store
+from skall.construction import build_extractor, make_key, measure_features
+from skall.device import resolve_device
+from skall.extraction import extract_features
+from skall.inputs import check_images
+from skall.parameters import check_values
+from skall.randomness import draw_seed, seeded
+from skall.registry import get_backbone
+
+BATCH_SIZE = 32
+
+
+class CNNFeatures(TransformerMixin, BaseEstimator):
+    """Turn images into the features of a backbone's trunk, for any scikit-learn classifier.
+
+    Parameters
+    ----------
+    backbone : str, default="resnet18"
+        A name of :func:`~skall.list_backbones` or ``"timm/<model>"``.
+    weights : {"imagenet", None} or path, default="imagenet"
+        As for :class:`CNNClassifier`.
+    pooling : {"avg", "flatten"}, default="avg"
+        Mean over the places of the feature map, ``c`` features; or the whole map,
+        ``c * h' * w'``.
+    image_size : int, optional
+        Height and width, in pixels, that images are brought to; by default the backbone's own.
+    image_shape : tuple of 2 or 3 ints, optional
+        Height, width (and channels) of images given as rows of numbers.
+    memory : {"auto", None}, default="auto"
+        ``"auto"`` keeps the features in this process, 1 GB at most; None keeps nothing.
+    device : str or torch.device, default="auto"
+        ``"auto"``: CUDA, then MPS, then the CPU.
+    precision : {"auto", "float32"}, default="auto"
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights where ``weights`` is None.
+
+    Attributes
+    ----------
+    extractor_ : skall.network.FeatureExtractor
+    feature_shape_ : tuple of int
+        ``(c,)``, or ``(c * h' * w',)`` where the map is flattened.
+    image_size_ : int
+    n_features_in_ : int
+        Numbers in a row of flattened X; 1 where a row is a path or an image.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skall import CNNFeatures
+    >>> from skall.datasets import make_blood_cells
+    >>> cells = make_blood_cells(24, n_patients=4, image_size=64, random_state=0)
+    >>> features = CNNFeatures("timm/test_resnet", weights=None, image_size=64, random_state=0)
+    >>> hybrid = make_pipeline(features, LogisticRegression(max_iter=1000))
+    >>> hybrid.fit(cells.data, cells.target).predict(cells.data[:2]).shape
+    (2,)
+    """
+
+    def __init__(
+        self,
+        backbone="resnet18",
+        weights="imagenet",
+        pooling="avg",
+        image_size=None,
+        image_shape=None,
+        memory="auto",
+        device="auto",
+        precision="auto",
+        random_state=None,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.pooling = pooling
+        self.image_size = image_size
+        self.image_shape = image_shape
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Load the trunk; nothing is learned from the images.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as :meth:`CNNClassifier.fit` takes them.
+        y : ignored
+
+        Returns
+        -------
+        CNNFeatures
+        """
+        check_values(self)
+        check_images(self, X, reset=True)
+        self.image_size_ = self.image_size or get_backbone(self.backbone).input_size
+        with seeded(draw_seed(self.random_state)):
+            self.extractor_ = build_extractor(self.backbone, self.weights, self.pooling)
+            self.extractor_.requires_grad_(False)
+            self.feature_shape_ = measure_features(
+                self.extractor_, self.backbone, self.image_size_
+            )
+        self._key = make_key(self.extractor_, self.weights, self.random_state)
+        return self
+
+    def transform(self, X):
+        """Features of images.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as :meth:`CNNClassifier.fit` takes them.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n_features)
+        """
+        check_is_fitted(self)
+        images = check_images(self, X, reset=False)
+        try:
+            features = extract_features(
+                self.extractor_.to(resolve_device(self.device)),
+                images,
+                self.image_size_,
+                store=get_store(self.memory),
+                key=self._key,
+                batch_size=BATCH_SIZE,
+            )
+        finally:
+            self.extractor_.cpu()
+        return features.numpy()
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the features: the backbone's and a number.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        names = [f"{self.backbone}_{number}" for number in range(self.feature_shape_[0])]
+        return np.array(names, dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags

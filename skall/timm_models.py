@@ -1,0 +1,168 @@
+"""Trunks from timm's models: the shipped ones, and any as ``timm/<name>``."""
+
+import socket
+from dataclasses import dataclass
+from difflib import get_close_matches
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import torch
+
+from skall.registry import Backbone
+from skall.stages import split_stages
+
+PREFIX = "timm/"
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+_HUB_TIMEOUT = 10  # seconds
+
+
+@dataclass(frozen=True)
+class TimmTrunk:
+    """Builds a timm model without its classifier.
+
+    The trunk gives the feature map ``(n, c, h', w')`` before pooling where the model has one. A
+    model of tokens, of channels-last maps, or that cannot do without its pooling gives the vector
+    ``(n, c)`` of its own pooling.
+
+    Parameters
+    ----------
+    model : str
+        timm's name, with the tag of the published weights or without (timm's default).
+    """
+
+    model: str
+
+    def __call__(self, weights):
+        import timm
+
+        options = {"num_classes": 0} | ({"global_pool": ""} if _gives_map(self.model) else {})
+        if weights is None:
+            return timm.create_model(self.model, **options)
+        config = timm.get_pretrained_cfg(self.model)
+        if config is None or not config.has_weights:
+            raise ValueError(f"timm publishes no weights for {self.model!r}; pass weights=None")
+        if config.hf_hub_id:
+            _check_hub(config)
+        return timm.create_model(self.model, pretrained=True, **options)
+
+    @property
+    def source(self):
+        """Library, model and weights, as a person would name them."""
+        architecture, _, tag = self.model.partition(".")
+        return f"timm {architecture}" + (f" ({tag})" if tag else "")
+
+
+def _gives_map(model: str) -> bool:
+    """Whether a model gives a channels-first map when its pooling is taken away.
+
+    timm does not say so of every model; the shapes on the meta device cost no arithmetic.
+    """
+    import timm
+
+    size = _input_size(timm.get_pretrained_cfg(model))
+    try:
+        with torch.device("meta"), torch.no_grad():
+            trunk = timm.create_model(model, num_classes=0, global_pool="").eval()
+            output = trunk(torch.empty(2, 3, size, size))
+    except AssertionError:
+        # So timm's models say that they cannot do without pooling.
+        return False
+    shape = getattr(output, "shape", ())
+    return len(shape) == 4 and shape[2] == shape[3] and shape[1] != shape[2]
+
+
+def _input_size(config) -> int:
+    return 224 if config is None else max(config.input_size[1:])
+
+
+def _check_hub(config) -> None:
+    """Fail at once where the weights are not in the cache and their host cannot be reached.
+
+    The hub's own client tries for most of a minute, and does not say in between that it does.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    names = [config.hf_hub_filename] if config.hf_hub_filename else _HUB_FILES
+    repository = config.hf_hub_id.partition("@")[0]
+    cached = any(isinstance(try_to_load_from_cache(repository, name), str) for name in names)
+    # Behind a proxy the host need not be reachable from here.
+    if cached or constants.HF_HUB_OFFLINE or getproxies():
+        return
+    host = urlsplit(constants.ENDPOINT)
+    address = (host.hostname, host.port or (443 if host.scheme == "https" else 80))
+    socket.create_connection(address, timeout=_HUB_TIMEOUT).close()
+
+
+def timm_backbone(model: str, input_size: int = 224, **fields) -> Backbone:
+    """Backbone of a timm model whose forward is its children in order.
+
+    Parameters
+    ----------
+    model : str
+        timm's name with the tag of its weights.
+    input_size : int, default=224
+        Height and width in pixels.
+    **fields
+        Others of :class:`~skall.Backbone`, instead of its defaults.
+
+    Returns
+    -------
+    Backbone
+    """
+    fields = {"license": "apache-2.0", "url": f"https://huggingface.co/timm/{model}"} | fields
+    return Backbone(TimmTrunk(model), input_size, stages=split_stages, **fields)
+
+
+def find_timm_backbone(name: str) -> Backbone:
+    """Backbone of any timm model.
+
+    Parameters
+    ----------
+    name : str
+        ``"timm/<model>"`` or ``"timm/<model>.<tag of its weights>"``.
+
+    Returns
+    -------
+    Backbone
+        Its fields come from timm's configuration of the weights.
+
+    Raises
+    ------
+    ValueError
+        Where timm has no such model or no such weights, with the nearest names.
+
+    Examples
+    --------
+    >>> from skall.timm_models import find_timm_backbone
+    >>> find_timm_backbone("timm/test_resnet").input_size
+    160
+    """
+    import timm
+
+    model = name.removeprefix(PREFIX)
+    if not timm.is_model(model):
+        raise ValueError(f"timm has no model {model!r}{_suggest(model, timm.list_models())}")
+    try:
+        config = timm.get_pretrained_cfg(model)
+    except RuntimeError as exc:
+        architecture, _, tag = model.partition(".")
+        tagged = timm.list_pretrained(f"{architecture}.*")
+        raise ValueError(
+            f"timm has no weights {tag!r} for {architecture!r}; it has "
+            f"{', '.join(tagged) or 'none'}"
+        ) from exc
+    if config is None:
+        return Backbone(TimmTrunk(model))
+    return Backbone(
+        TimmTrunk(model),
+        _input_size(config),
+        mean=tuple(config.mean),
+        std=tuple(config.std),
+        license=config.license,
+        url=f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url,
+    )
+
+
+def _suggest(model: str, known: list[str]) -> str:
+    nearest = get_close_matches(model.lower(), known, n=5)
+    return f"; the nearest names are {', '.join(nearest)}" if nearest else ""

@@ -1,0 +1,74 @@
+"""Trunks from torchvision's classification models."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+from skall.registry import Backbone
+from skall.stages import split_stages
+
+_BUILD_OPTIONS = {"inception_v3": {"aux_logits": False, "init_weights": True}}
+_DOCUMENTATION = "https://docs.pytorch.org/vision/stable/models/generated/torchvision.models"
+
+
+@dataclass(frozen=True)
+class TorchvisionTrunk:
+    """Builds a torchvision classification model without its pooling and its classifier.
+
+    The names of the trunk's weights are the model's own, so that a file with the weights of the
+    whole model fits.
+
+    Parameters
+    ----------
+    model : str
+        Name of torchvision's, such as ``"resnet50"``.
+    tag : str, default="IMAGENET1K_V1"
+        Which of its published weights.
+    """
+
+    model: str
+    tag: str = "IMAGENET1K_V1"
+
+    def __call__(self, weights):
+        from torchvision.models import get_model
+
+        if weights is None:
+            model = get_model(self.model, weights=None, **_BUILD_OPTIONS.get(self.model, {}))
+        else:
+            model = get_model(self.model, weights=self.tag)
+        return nn.Sequential(OrderedDict(_keep_trunk(model)))
+
+    @property
+    def source(self):
+        """Library, model and weights, as a person would name them."""
+        return f"torchvision {self.model} ({self.tag})"
+
+
+def _keep_trunk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    dropped = {"AuxLogits", "avgpool", "dropout", "fc", "classifier"}
+    yield from ((name, child) for name, child in model.named_children() if name not in dropped)
+    if type(model).__name__ == "DenseNet":
+        # DenseNet's forward applies this one itself, between features and pooling.
+        yield "relu", nn.ReLU(inplace=True)
+
+
+def torchvision_backbone(model: str, input_size: int = 224, **fields) -> Backbone:
+    """Backbone of a torchvision model.
+
+    Parameters
+    ----------
+    model : str
+        torchvision's name.
+    input_size : int, default=224
+        Height and width in pixels.
+    **fields
+        Others of :class:`~skall.Backbone`, instead of its defaults.
+
+    Returns
+    -------
+    Backbone
+    """
+    fields = {"license": "BSD-3-Clause", "url": f"{_DOCUMENTATION}.{model}.html"} | fields
+    return Backbone(TorchvisionTrunk(model), input_size, stages=split_stages, **fields)

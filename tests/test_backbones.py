@@ -1,0 +1,212 @@
+"""Every shipped backbone: what it builds, and that its fields are its library's."""
+
+import pickle
+from functools import cache
+from importlib.metadata import entry_points
+
+import pytest
+import torch
+from torch import nn
+
+from skall import backbones
+from skall.registry import GROUP, Backbone, get_backbone
+from skall.weights import CLASSIFIERS
+
+SHIPPED = sorted(entry.name for entry in entry_points(group=GROUP) if entry.dist.name == "skall")
+# Whole networks of a few million parameters; the others are built with slow tests only.
+SMALL = {"squeezenet", "mobilenet", "mobilenetv2", "mobilenetv3_large", "resnet18"}
+EVERY = [pytest.param(name, marks=() if name in SMALL else pytest.mark.slow) for name in SHIPPED]
+# Smallest image, in pixels, that the published InceptionV3 takes.
+SMALLEST = {"inceptionv3": 75}
+
+
+@cache
+def build_meta(name):
+    """A trunk without memory, shared by the tests that only ask for shapes and names."""
+    with torch.device("meta"):
+        return get_backbone(name).build(None).eval()
+
+
+def run_meta(trunk, size):
+    with torch.device("meta"), torch.no_grad():
+        return trunk(torch.empty(2, 3, size, size))
+
+
+def build_library_model(build):
+    """The whole model that a backbone's trunk comes from, and its published weights' settings."""
+    if build.source.startswith("timm"):
+        import timm
+
+        with torch.device("meta"):
+            model = timm.create_model(build.model)
+        config = timm.get_pretrained_cfg(build.model)
+        return model, config.input_size[1], config.mean, config.std
+    from torchvision.models import get_model, get_model_weights
+
+    options = {"init_weights": False} if build.model == "inception_v3" else {}
+    with torch.device("meta"):
+        model = get_model(build.model, **options)
+    settings = get_model_weights(build.model)[build.tag].transforms()
+    return model, settings.crop_size[0], settings.mean, settings.std
+
+
+def test_registers_every_shipped_backbone():
+    shipped = {name for name, value in vars(backbones).items() if isinstance(value, Backbone)}
+    assert shipped == set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_gives_a_feature_map_at_every_usual_size(name):
+    trunk = build_meta(name)
+    sizes = {SMALLEST.get(name, 64), 224, get_backbone(name).input_size}
+    shapes = {size: run_meta(trunk, size).shape for size in sorted(sizes)}
+    assert all(len(shape) == 4 and shape[0] == 2 for shape in shapes.values())
+    assert len({shape[1] for shape in shapes.values()}) == 1
+    assert all(shape[2] == shape[3] >= 1 for shape in shapes.values())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_settings_and_weight_names_are_the_librarys(name):
+    backbone = get_backbone(name)
+    model, input_size, mean, std = build_library_model(backbone.build)
+    assert backbone.input_size == input_size
+    if name != "inceptionv3":  # whose published network rescales its input once more
+        assert (backbone.mean, backbone.std) == (tuple(mean), tuple(std))
+    whole = model.state_dict()
+    trunk = build_meta(name).state_dict()
+    kept = {key for key in whole if key.partition(".")[0] not in CLASSIFIERS or key in trunk}
+    assert set(trunk) == kept
+    assert all(trunk[key].shape == whole[key].shape for key in trunk)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_describes_its_weights(name):
+    backbone = get_backbone(name)
+    assert backbone.license in {"BSD-3-Clause", "apache-2.0"}
+    assert backbone.url.startswith("https://")
+    assert backbone.build.model in backbone.build.source.replace(" (", ".")
+    assert pickle.loads(pickle.dumps(backbone)) == backbone
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_trunk_is_its_stages_and_trains(name):
+    backbone = get_backbone(name)
+    trunk = backbone.build(None).eval()
+    images = torch.rand(2, 3, 96, 96)
+    stages = backbone.stages(trunk)
+    with torch.no_grad():
+        expected = trunk(images)
+        torch.testing.assert_close(nn.Sequential(*stages)(images), expected)
+    assert expected.isfinite().all() and expected.std() > 0
+    owned = [id(weight) for stage in stages for weight in stage.parameters()]
+    assert sorted(owned) == sorted(id(weight) for weight in trunk.parameters())
+    assert all(any(True for _ in stage.parameters()) for stage in stages)
+    trunk.train()(images).square().mean().backward()
+    assert all(weight.grad is not None for weight in trunk.parameters())
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "resnet18", "densenet121"])
+def test_trunk_ends_where_the_model_pools(name):
+    """The model's own pooling and classifier, put on the trunk, give the model's output."""
+    from torchvision.models import get_model
+
+    backbone = get_backbone(name)
+    model = get_model(backbone.build.model).eval()
+    trunk = backbone.build(None).eval()
+    trunk.load_state_dict(model.state_dict(), strict=False)
+    images = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        features = trunk(images)
+        if name == "squeezenet":
+            output = model.classifier(features).flatten(1)
+        else:
+            head = model.fc if name == "resnet18" else model.classifier
+            output = head(features.mean((2, 3)))
+        torch.testing.assert_close(output, model(images))
+
+
+def test_inception_normalised_by_half_is_the_published_network():
+    """torchvision's weights take ImageNet's normalisation and rescale to [-1, 1] inside."""
+    from torchvision.models import inception_v3
+
+    backbone = get_backbone("inceptionv3")
+    model = inception_v3(transform_input=True, init_weights=False).eval()
+    trunk = backbone.build(None).eval()
+    trunk.load_state_dict(model.state_dict(), strict=False)
+    images = torch.rand(2, 3, 75, 75)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (backbone.mean, backbone.std))
+    imagenet = Backbone(backbone.build)
+    outer = [torch.tensor(values)[:, None, None] for values in (imagenet.mean, imagenet.std)]
+    with torch.no_grad():
+        features = trunk((images - mean) / std).mean((2, 3))
+        torch.testing.assert_close(model.fc(features), model((images - outer[0]) / outer[1]))
+
+
+# Vinod et al. (IJSREM 09/05, 2025): trainable and non-trainable parameters, with the head
+# Flatten-256-128-1 and 224 px. The published InceptionV3 lacks 17,216 scales of its batch
+# normalisation, the published ResNet101V2 has 36,416 biases more in its convolutions.
+PUBLISHED = {
+    "vgg16": ("all", 21_170_497, 0),
+    "vgg19": ("all", 26_480_193, 0),
+    "resnet101v2": ("head", 25_723_393, 42_626_560 - 36_416),
+    "densenet201": ("head", 24_117_761, 18_321_984),
+    "mobilenetv2": ("all", 18_313_473, 34_112),
+    "inceptionv3": ("all", 34_908_833 + 17_216, 34_432),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_counts_are_the_published_ones(name):
+    trained, trainable, fixed = PUBLISHED[name]
+    trunk = build_meta(name)
+    weights = sum(weight.numel() for weight in trunk.parameters())
+    statistics = sum(
+        buffer.numel()
+        for key, buffer in trunk.named_buffers()
+        if key.endswith(("running_mean", "running_var"))
+    )
+    flat = run_meta(trunk, 224)[0].numel()
+    head = (flat + 1) * 256 + (256 + 1) * 128 + 128 + 1
+    expected = (weights + head, statistics) if trained == "all" else (head, weights + statistics)
+    assert (trainable, fixed) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "ndim"),
+    [
+        ("test_resnet", 4),
+        ("test_efficientnet", 4),
+        ("test_convnext", 4),
+        ("test_vit", 2),
+        ("test_vit2", 2),  # would change the names of its weights without its pooling
+        ("test_mambaout", 2),  # channels last
+        ("resnet18", 4),
+        ("swin_tiny_patch4_window7_224", 2),  # channels last
+        ("inception_next_atto", 2),  # cannot do without its pooling
+    ],
+)
+def test_any_timm_model_gives_a_map_or_a_vector(model, ndim):
+    import timm
+
+    name = f"timm/{model}"
+    backbone = get_backbone(name)
+    trunk = build_meta(name)
+    output = run_meta(trunk, backbone.input_size)
+    assert output.ndim == ndim
+    with torch.device("meta"):
+        pooled = timm.create_model(model, num_classes=0).eval()
+    assert output.shape[1] == run_meta(pooled, backbone.input_size).shape[1]
+    assert set(trunk.state_dict()) == set(pooled.state_dict())
+
+
+def test_timm_names_are_checked():
+    with pytest.raises(ValueError, match=r"no model 'resnt18'.*resnet18"):
+        get_backbone("timm/resnt18")
+    with pytest.raises(ValueError, match=r"no weights 'nope' for 'resnet18'.*resnet18\.a1_in1k"):
+        get_backbone("timm/resnet18.nope")
+    assert get_backbone("timm/resnet18.a1_in1k").license == "apache-2.0"
+
+
+def test_timm_model_without_published_weights_says_so():
+    with pytest.raises(ValueError, match="no weights for 'coatnet_0_224'; pass weights=None"):
+        get_backbone("timm/coatnet_0_224").build("imagenet")
