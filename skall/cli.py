@@ -242,9 +242,11 @@ def _list_backbones(arguments):
     from skall.summary import describe_backbones
 
     table = describe_backbones()
-    print(table.fillna("").to_string(formatters={"parameters": _group, "macs": _group}))
+    print(table.map(_format_cell).to_string())
 
 
-def _group(number):
-    """A whole number with thousands apart."""
-    return f"{int(number):,}" if number != "" else ""
+def _format_cell(value):
+    """Whole numbers with thousands apart, nothing for what is not known."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value == value else ""
+    return f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)

@@ -122,51 +122,46 @@ def compare(
         settings["positive class"] = str(pos_label)
         record.begin(describe_call(candidates, X, y, groups, folds, **settings))
 
-    tasks, results = {}, {}
-    for fold in folds:
-        for name, estimator in candidates.items():
-            key = (name, fold.repeat, fold.fold)
-            results[key] = record and record.read(name, fold)
-            if results[key] is None:
-                estimator = clone(estimator)
-                tasks[key] = delayed(_run)(
-                    key,
-                    estimator.set_params(random_state=fold.seed) if by_name else estimator,
-                    X,
-                    y,
-                    groups,
-                    fold,
-                    classes=classes,
-                    pos_label=pos_label,
-                    scoring=scoring,
-                    n_threads=n_threads,
-                    path=record and record.path(name, fold),
-                )
-    finished = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks.values())
-    with tqdm(
-        total=len(results),
-        initial=len(results) - len(tasks),
-        desc="folds",
-        disable=not verbose,
-    ) as progress:
-        for key, result in finished:
-            results[key] = result
-            progress.set_postfix_str(key[0], refresh=False)
-            progress.update()
+    jobs = [(name, fold) for fold in folds for name in candidates]
+    results = [record and record.read(*job) for job in jobs]
+    shared = {
+        **{"X": X, "y": y, "groups": groups, "classes": classes, "pos_label": pos_label},
+        **{"scoring": scoring, "n_threads": n_threads},
+    }
+    tasks = []
+    for number, (name, fold) in enumerate(jobs):
+        if results[number] is None:
+            estimator = clone(candidates[name])
+            if by_name:
+                estimator.set_params(random_state=fold.seed)
+            path = record and record.path(name, fold)
+            tasks.append(delayed(_run)(number, name, estimator, fold=fold, path=path, **shared))
+    for number, result in _run_all(tasks, n_jobs, verbose, n_finished=len(jobs) - len(tasks)):
+        results[number] = result
 
-    order = [(name, fold) for name in candidates for fold in folds]
-    results = [(name, fold, results[name, fold.repeat, fold.fold]) for name, fold in order]
+    rows = [(*job, result) for job, result in zip(jobs, results, strict=True)]
+    rows.sort(key=lambda row: list(candidates).index(row[0]))
     comparison = Comparison(
-        tabulate_scores(results), tabulate_predictions(results, y, groups, classes), pos_label
+        tabulate_scores(rows), tabulate_predictions(rows, y, groups, classes), pos_label
     )
     if record:
         comparison.write(record.folder)
     return comparison
 
 
-def _run(key, estimator, *args, **options):
-    # Results come in the order in which they are finished.
-    return key, evaluate_fold(key[0], estimator, *args, **options)
+def _run_all(tasks, n_jobs, verbose, n_finished):
+    """Numbers and results of the tasks as they come in, with a progress bar."""
+    finished = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
+    total = n_finished + len(tasks)
+    with tqdm(total=total, initial=n_finished, desc="folds", disable=not verbose) as progress:
+        for number, name, result in finished:
+            progress.set_postfix_str(name, refresh=False)
+            progress.update()
+            yield number, result
+
+
+def _run(number, name, estimator, **options):
+    return number, name, evaluate_fold(name, estimator, **options)
 
 
 def _check_samples(X, y, groups):

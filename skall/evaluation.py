@@ -33,7 +33,7 @@ def thread_count(n_threads):
 
 
 def evaluate_fold(
-    name, estimator, X, y, groups, fold, *, classes, pos_label, scoring, n_threads, path=None
+    name, estimator, *, X, y, groups, fold, classes, pos_label, scoring, n_threads, path=None
 ):
     """Train a clone of the estimator on one part and measure it on the other.
 

@@ -36,7 +36,7 @@ class Record:
     Parameters
     ----------
     folder : path-like
-        Made if it does not exist.
+        Made when there is something to write.
 
     Attributes
     ----------
@@ -46,7 +46,6 @@ class Record:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._fingerprint = self.folder / "comparison.json"
         self.earlier = _read_json(self._fingerprint)
 

@@ -22,7 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from skall import compare
+from skall import compare, get_estimator
+from skall.datasets import make_blood_cells
 from skall.folds import derive_seed, make_folds
 from skall.metrics import METRICS, scorers
 
@@ -238,6 +239,40 @@ def test_parallel_equals_serial(tmp_path):
     parallel = run(models, n_jobs=2, out=tmp_path)
     pd.testing.assert_frame_equal(serial.scores_, parallel.scores_, check_exact=True)
     pd.testing.assert_frame_equal(serial.predictions_, parallel.predictions_, check_exact=True)
+
+
+@pytest.mark.parametrize("trainable", ["all", "head"])
+def test_networks_as_in_cross_validate(trainable):
+    cells = make_blood_cells(24, 6, 32, random_state=0)
+    tiny = {"weights": None, "image_size": 32, "max_epochs": 1, "trainable": trainable}
+    options = {"groups": cells.groups, "cv": 2, "pos_label": cells.pos_label, "random_state": 3}
+    parallel = compare(
+        ["timm/test_resnet"], cells.data, cells.target, n_jobs=2, verbose=0, **options, **tiny
+    )
+    expected = cross_validate(
+        get_estimator("timm/test_resnet", random_state=3, **tiny),
+        cells.data,
+        cells.target,
+        groups=cells.groups,
+        cv=StratifiedGroupKFold(2, shuffle=True, random_state=3),
+        scoring=scorers(cells.pos_label),
+        params={"groups": cells.groups},
+    )
+    for metric in METRICS:
+        got = values_of(parallel, "timm/test_resnet", metric)
+        assert got.tolist() == list(expected[f"test_{metric}"]), metric
+
+
+def test_repeats_train_networks_from_other_seeds():
+    cells = make_blood_cells(12, 4, 32, random_state=0)
+    halves = {"cv": 2, "repeats": 2, "pos_label": cells.pos_label, "random_state": 0}
+    tiny = {"weights": None, "image_size": 32, "max_epochs": 1}
+    # Every sample is the same, so that the seed is all that differs.
+    X = np.repeat(cells.data[:1], 12, axis=0)
+    predictions = compare(
+        ["timm/test_resnet"], X, cells.target, baselines=False, verbose=0, **halves, **tiny
+    ).predictions_
+    assert predictions.groupby("repeat")["proba_ALL"].first().nunique() == 2
 
 
 def test_table():

@@ -24,7 +24,7 @@ SMALLEST_IMAGE = 16
 # Per feature: mean of a healthy lymphocyte, mean of a blast, standard deviation among the cells
 # of a class, and the range it is kept in. The order of magnitude is that of haematology atlases.
 FEATURES = {
-    "nucleus_radius": (3.6, 5.0, 0.45, (2.2, 7.0)),
+    "nucleus_radius": (3.5, 5.1, 0.42, (2.2, 7.0)),
     "nucleus_fraction": (0.60, 0.84, 0.06, (0.40, 0.94)),
     "irregularity": (0.025, 0.055, 0.01, (0.0, 0.1)),
     "cleft": (-0.15, 0.10, 0.13, (0.0, 0.35)),
@@ -242,11 +242,11 @@ def _draw_slide(patient_effect, rng):
         return np.exp(patient_effect * spread * rng.standard_normal(size))
 
     return Slide(
-        light=np.array([0.97, 0.90, 0.86]) * vary(0.08) * vary(0.06, 3),
-        nucleus=NUCLEUS * vary(0.25) * vary(0.10, 3),
+        light=np.array([0.97, 0.90, 0.86]) * vary(0.07) * vary(0.05, 3),
+        nucleus=NUCLEUS * vary(0.20) * vary(0.10, 3),
         cytoplasm=CYTOPLASM * vary(0.25) * vary(0.15, 3),
         red_cell=RED_CELL * vary(0.30) * vary(0.12, 3),
-        blur=0.14 * vary(0.5),
+        blur=0.13 * vary(0.4),
         crowding=20 * vary(0.4),
     )
 

@@ -43,7 +43,8 @@ def draw_folds(scores, metric, baselines=(), ax=None):
             hatch="//" if baseline else None,
             edgecolor="white",
         )
-        ax.scatter(folds[name], np.full(len(folds[name]), position), s=14, color="black", zorder=3)
+        heights = np.full(len(folds[name]), position)
+        ax.scatter(folds[name], heights, s=18, color="black", alpha=0.6, linewidths=0, zorder=3)
         text = f"{folds[name].mean():.3f} ± {folds[name].std():.3f}"
         ax.annotate(text, (1.02, position), xycoords=("axes fraction", "data"), va="center")
     labels = [f"{name} (baseline)" if name in baselines else name for name in names]

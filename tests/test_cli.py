@@ -1,0 +1,194 @@
+"""The command line: options, the synthetic run, mistakes."""
+
+import inspect
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from skall import CNNClassifier, __version__
+from skall.cli import _format_value, _parse_value, main
+from skall.datasets import make_blood_cells
+
+TINY = [*["--backbones", "timm/test_resnet", "--image-size", "32", "--max-epochs", "1"], "--cv=2"]
+
+
+@pytest.fixture
+def few_cells(monkeypatch):
+    """A synthetic set that is quick to learn."""
+    few = {"n_samples": 24, "n_patients": 8, "image_size": 32, "random_state": 0}
+    monkeypatch.setattr("skall.cli.SYNTHETIC_CELLS", few)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Images of two classes in folders, one of them leukaemic, with the patient in the name."""
+    cells = make_blood_cells(24, 8, 32, random_state=0)
+    numbers = {patient: k for k, patient in enumerate(np.unique(cells.groups))}
+    for row, (image, label) in enumerate(zip(cells.data, cells.target, strict=True)):
+        kind = "all" if label == cells.pos_label else "hem"
+        subject = f"{'H' if kind == 'hem' else ''}{numbers[cells.groups[row]]}"
+        path = tmp_path / "cells" / kind / f"UID_{subject}_{row}_1_{kind}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return tmp_path / "cells"
+
+
+def test_without_data(few_cells, tmp_path, capsys):
+    out = tmp_path / "report"
+    assert main(["compare", *TINY, "--out", str(out)]) == 0
+    captured = capsys.readouterr()
+    assert "balanced_accuracy" in captured.out
+    assert "timm/test_resnet" in captured.out
+    assert "24 synthetic cells of 8 patients" in captured.err
+    command = captured.out.strip().splitlines()[-1].strip()
+    for option in ("--cv 2", "--weights none", "--image-size 32", "--max-epochs 1", "--seed 0"):
+        assert option in command
+    for name in ("scores.csv", "predictions.csv", "table.csv", "accuracy.png"):
+        assert (out / name).stat().st_size > 0
+    # The command that it prints is the same call: it resumes, and does not complain.
+    assert main(command.split()[1:]) == 0
+
+
+def test_json(few_cells, capsys):
+    options = ["--json", "--no-baselines", "--scoring", "accuracy,roc_auc"]
+    assert main(["compare", *TINY, *options]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert results["positive_class"] == "ALL"
+    assert list(results["estimators"]) == ["timm/test_resnet"]
+    accuracy = results["estimators"]["timm/test_resnet"]["accuracy"]
+    assert accuracy["mean"] == pytest.approx(np.mean(accuracy["folds"]))
+
+
+def test_with_data(folder, tmp_path, capsys):
+    out = tmp_path / "report"
+    options = ["--weights", "none", "--trainable", "head", "--out", str(out)]
+    assert main(["compare", str(folder), *TINY, *options]) == 0
+    predictions = pd.read_csv(out / "predictions.csv")
+    assert len(predictions) == 2 * 24
+    assert predictions.groupby("group")["fold"].nunique().max() == 1
+    assert {"proba_all", "proba_hem"} < set(predictions)
+    table = pd.read_csv(out / "table.csv", index_col="estimator")
+    assert set(table.index) == {"timm/test_resnet", "dummy"}
+    assert str(folder) in capsys.readouterr().out
+
+
+def test_every_parameter_is_an_option(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["compare", "--help"])
+    text = capsys.readouterr().out
+    for name, parameter in inspect.signature(CNNClassifier.__init__).parameters.items():
+        text_can_say = not inspect.isclass(parameter.default) and name not in (
+            *["self", "backbone", "random_state", "verbose", "callbacks", "train_split"],
+            "skorch_params",
+        )
+        assert (f"--{name.replace('_', '-')} " in text) == text_can_say, name
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("none", None),
+        ("True", True),
+        ("false", False),
+        ("3", 3),
+        ("1e-3", 1e-3),
+        ("28,28", (28, 28)),
+        ("head", "head"),
+        ("weights/resnet18.safetensors", "weights/resnet18.safetensors"),
+    ],
+)
+def test_values(text, value):
+    assert _parse_value(text) == value
+    assert type(_parse_value(text)) is type(value)
+    assert _parse_value(_format_value(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--backbones", "squeezenett"], "squeezenet"),
+        (["--scoring", "roc"], "unknown metric 'roc'"),
+        (["--cv", "100"], "cv=100 is not possible"),
+        (["--max-epochs", "many"], "max_epochs='many'"),
+        (["nowhere"], "'nowhere' does not exist"),
+        (["--pos-label", "AML"], "'AML' is not one of the classes"),
+    ],
+    ids=str,
+)
+def test_mistakes(few_cells, argv, message, capsys):
+    backbone = [] if "--backbones" in argv else ["--backbones", "timm/test_resnet"]
+    assert main(["compare", *backbone, *argv]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = captured.err.splitlines()[-1]
+    assert line.startswith("skall: error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize("argv", [[], ["compar"], ["compare", "--max-epoch", "3"]], ids=str)
+def test_unknown_words(argv):
+    with pytest.raises(SystemExit, match="2"):
+        main(argv)
+
+
+def test_interrupted(few_cells, monkeypatch, tmp_path, capsys):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skall.comparison.compare", interrupt)
+    assert main(["compare", *TINY, "--out", str(tmp_path)]) == 130
+    assert f"finished folds are kept in {str(tmp_path)!r}" in capsys.readouterr().err
+    assert main(["compare", *TINY]) == 130
+    assert "nothing was kept" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default")
+def test_images_without_patients(tmp_path, capsys):
+    for row in range(8):
+        path = tmp_path / ("blast" if row % 2 else "healthy") / f"{row}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (32, 32), (row, 0, 0)).save(path)
+    options = ["--weights", "none", "--pos-label", "blast"]
+    assert main(["compare", str(tmp_path), *TINY, *options]) == 0
+    assert "skall: warning: no patients are known" in capsys.readouterr().err
+
+
+def test_backbones(monkeypatch, capsys):
+    table = pd.DataFrame(
+        {
+            "source": ["timm", "error: no"],
+            "input_size": [224, None],
+            "parameters": [11_689_512, None],
+            "license": [None, None],
+        },
+        index=pd.Index(["resnet18", "broken"], name="backbone"),
+    )
+    monkeypatch.setattr("skall.summary.describe_backbones", lambda: table)
+    assert main(["backbones"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[2].split() == ["resnet18", "timm", "224", "11,689,512"]
+    assert printed.splitlines()[3].split() == ["broken", "error:", "no"]
+
+
+def test_help_is_quick():
+    script = (
+        "import sys\nfrom skall.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print('torch' in sys.modules, 'sklearn' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False False"
+
+
+def test_python_dash_m():
+    done = subprocess.run(
+        [sys.executable, "-m", "skall", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"skall {__version__}"
