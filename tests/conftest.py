@@ -1,6 +1,10 @@
 """Fixtures that several test modules use."""
 
+import os
 from pathlib import Path
+
+# scikit-learn skips its array API check unless scipy was imported with this.
+os.environ["SCIPY_ARRAY_API"] = "1"
 
 import pytest
 

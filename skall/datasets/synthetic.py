@@ -6,15 +6,8 @@ import numbers
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..randomness import draw_seed
-from .drawing import (
-    CYTOPLASM,
-    NUCLEUS,
-    RED_CELL,
-    Morphology,
-    Slide,
-    draw_cell,
-)
+from skall.datasets.drawing import CYTOPLASM, NUCLEUS, RED_CELL, Morphology, Slide, draw_cell
+from skall.randomness import draw_seed
 
 __all__ = ["make_blood_cells"]
 
@@ -125,8 +118,8 @@ def make_blood_cells(
     >>> cells = make_blood_cells(12, n_patients=4, image_size=32, random_state=0)
     >>> cells.data.shape, cells.data.dtype
     ((12, 32, 32, 3), dtype('uint8'))
-    >>> sorted({(str(g), str(y)) for g, y in zip(cells.groups, cells.target)})
-    [('P01', 'ALL'), ('P02', 'ALL'), ('P03', 'healthy'), ('P04', 'healthy')]
+    >>> len(set(cells.groups)), len(set(zip(cells.groups, cells.target)))
+    (4, 4)
     """
     n_patients = _check_number("n_patients", n_patients, 2, integer=True)
     n_samples = _check_number("n_samples", n_samples, n_patients, integer=True)
