@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import softmax
-from skorch.utils import is_dataset
 from sklearn.utils.validation import check_is_fitted
+from skorch.utils import is_dataset
 from torch import nn
 
 from skall.cache import get_store

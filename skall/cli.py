@@ -45,8 +45,10 @@ def main(argv=None):
     int
         Exit status: 0, 2 for a mistake of the user's, 130 when interrupted.
     """
-    # Waiting threads that spin slow everything down where cores are shared; torch reads it once.
+    # torch reads these once, when it is loaded: waiting threads that spin slow everything down
+    # where cores are shared, and what Apple's GPUs lack is to be computed on the CPU.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     argv = sys.argv[1:] if argv is None else argv
     arguments = _make_parser(argv).parse_args(argv)
     with warnings.catch_warnings():

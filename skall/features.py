@@ -103,9 +103,7 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         with seeded(draw_seed(self.random_state)):
             self.extractor_ = build_extractor(self.backbone, self.weights, self.pooling)
             self.extractor_.requires_grad_(False)
-            self.feature_shape_ = measure_features(
-                self.extractor_, self.backbone, self.image_size_
-            )
+            self.feature_shape_ = measure_features(self.extractor_, self.backbone, self.image_size_)
         self._key = make_key(self.extractor_, self.weights, self.random_state)
         return self
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from copy import deepcopy
 from types import MappingProxyType
 
+from sklearn.base import BaseEstimator
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
-from sklearn.base import BaseEstimator
 from torch import nn
 
 from skall.device import resolve_device
@@ -16,7 +16,7 @@ from skall.parameters import check_names, list_parameters
 from skall.training import RowBatches, take_batch
 
 
-class TrainingStopped(Exception):
+class TrainingStopped(Exception):  # noqa: N818 - a signal, as StopIteration
     """A callback has ended the training."""
 
 

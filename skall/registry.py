@@ -102,7 +102,7 @@ def get_backbone(name: str) -> Backbone:
         )
     if name.startswith("timm/"):
         # Only these names need timm, whose import takes seconds.
-        from skall.timm_models import find_timm_backbone
+        from skall.backbones.timm_models import find_timm_backbone
 
         return find_timm_backbone(name)
     return _load(_find(name))

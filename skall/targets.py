@@ -107,5 +107,7 @@ def weigh_classes(class_weight, classes, codes, sample_weight=None):
         )
     weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=float)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-        raise ValueError(f"class_weight={class_weight}: weights are numbers of at least 0, not all 0")
+        raise ValueError(
+            f"class_weight={class_weight}: weights are numbers of at least 0, not all 0"
+        )
     return weights

@@ -1,6 +1,7 @@
 """Training rows: copies merged, weights expanded, batches drawn."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -162,5 +163,5 @@ class RowBatches(Sampler):
     def __iter__(self):
         order = torch.randperm(self.n_items) if self.shuffle else torch.arange(self.n_items)
         bounds = self._bounds()
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, stop in pairwise(bounds):
             yield order[start:stop].tolist()

@@ -23,8 +23,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from skall import compare, get_estimator
+from skall.comparison.folds import derive_seed, make_folds
 from skall.datasets import make_blood_cells
-from skall.folds import derive_seed, make_folds
 from skall.metrics import METRICS, scorers
 
 

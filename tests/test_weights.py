@@ -36,7 +36,7 @@ def no_network(monkeypatch, tmp_path):
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    monkeypatch.setattr("skall.timm_models.getproxies", dict)
+    monkeypatch.setattr("skall.backbones.timm_models.getproxies", dict)
     monkeypatch.setattr("torch.hub.urlopen", refuse)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))

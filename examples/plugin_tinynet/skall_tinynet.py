@@ -25,7 +25,9 @@ def build(weights):
         For any other weights.
     """
     if weights is not None:
-        raise ValueError(f"tinynet has no weights {weights!r}; pass weights=None to start at random")
+        raise ValueError(
+            f"tinynet has no weights {weights!r}; pass weights=None to start at random"
+        )
     channels = (3, 8, 16, 32, 64)
     return nn.Sequential(*map(_make_stage, channels[:-1], channels[1:]))
 

@@ -19,16 +19,7 @@ import numpy as np
 # cross_validate; with make_scorer the class that each column of predict_proba stands for is lost.
 from sklearn.metrics._scorer import _BaseScorer
 
-from skall.outcome import FROM_LABELS, FROM_PROBA, FROM_RANKING, Outcome, evaluate
-
-__all__ = [
-    "LOWER_IS_BETTER",
-    "METRICS",
-    "check_scoring_names",
-    "compute_metrics",
-    "resolve_pos_label",
-    "scorers",
-]
+from skall.metrics.formulas import FROM_LABELS, FROM_PROBA, FROM_RANKING, Outcome, evaluate
 
 METRICS = (*FROM_LABELS, *FROM_RANKING, *FROM_PROBA)
 LOWER_IS_BETTER = frozenset(FROM_PROBA)

@@ -8,8 +8,8 @@ from urllib.request import getproxies
 
 import torch
 
+from skall.backbones.stages import split_stages
 from skall.registry import Backbone
-from skall.stages import split_stages
 
 PREFIX = "timm/"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -133,7 +133,7 @@ def find_timm_backbone(name: str) -> Backbone:
 
     Examples
     --------
-    >>> from skall.timm_models import find_timm_backbone
+    >>> from skall.backbones.timm_models import find_timm_backbone
     >>> find_timm_backbone("timm/test_resnet").input_size
     160
     """

@@ -8,9 +8,9 @@ from shutil import get_terminal_size
 import numpy as np
 import pandas as pd
 
-from skall.candidates import BASELINES
+from skall.comparison.candidates import BASELINES
+from skall.comparison.record import write_file
 from skall.metrics import LOWER_IS_BETTER
-from skall.record import write_file
 from skall.report.figures import draw_folds
 
 

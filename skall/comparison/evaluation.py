@@ -12,8 +12,8 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
+from skall.comparison.record import write_json
 from skall.metrics import compute_metrics
-from skall.record import write_json
 
 
 @contextmanager

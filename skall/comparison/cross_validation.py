@@ -11,15 +11,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 from tqdm import tqdm
 
-from skall.candidates import make_candidates
-from skall.evaluation import evaluate_fold
-from skall.folds import make_folds
+from skall.comparison.candidates import make_candidates
+from skall.comparison.evaluation import evaluate_fold
+from skall.comparison.folds import make_folds
+from skall.comparison.record import Record, describe_call
+from skall.comparison.results import Comparison, tabulate_predictions, tabulate_scores
 from skall.metrics import check_scoring_names, resolve_pos_label
 from skall.randomness import draw_seed
-from skall.record import Record, describe_call
-from skall.results import Comparison, tabulate_predictions, tabulate_scores
-
-__all__ = ["Comparison", "compare"]
 
 
 def compare(

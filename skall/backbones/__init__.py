@@ -1,0 +1,1 @@
+"""The shipped backbones, and those of timm."""

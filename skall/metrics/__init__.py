@@ -1,0 +1,19 @@
+"""The metrics of a comparison, for plain scikit-learn too."""
+
+from skall.metrics.scorers import (
+    LOWER_IS_BETTER,
+    METRICS,
+    check_scoring_names,
+    compute_metrics,
+    resolve_pos_label,
+    scorers,
+)
+
+__all__ = [
+    "LOWER_IS_BETTER",
+    "METRICS",
+    "check_scoring_names",
+    "compute_metrics",
+    "resolve_pos_label",
+    "scorers",
+]
