@@ -90,8 +90,9 @@ class CNNClassifier(CellNet):
     lr : float, optional
         Learning rate; by default 1e-4 where the trunk is trained and 1e-3 for a head alone.
     weight_decay : float, default=0.01
-    lr_schedule : None
-        Schedule of the learning rate; not implemented yet.
+    lr_schedule : {None, "cosine", "plateau", "step"} or class, default=None
+        How the learning rate changes; see :func:`skall.schedule.make_schedule`. Arguments of the
+        scheduler have the prefix ``lr_schedule__``.
     warmup_epochs : int, default=0
         Not implemented yet.
     max_epochs : int, default=20
@@ -129,8 +130,8 @@ class CNNClassifier(CellNet):
     verbose : int, default=0
         1 prints skorch's table of epochs.
     **skorch_params
-        Arguments of skorch's parts: ``optimizer__``, ``criterion__``, ``iterator_train__``,
-        ``iterator_valid__`` and ``callbacks__``.
+        Arguments of skorch's parts: ``optimizer__``, ``lr_schedule__``, ``criterion__``,
+        ``iterator_train__``, ``iterator_valid__`` and ``callbacks__``.
 
     Attributes
     ----------
@@ -266,7 +267,7 @@ class CNNClassifier(CellNet):
             The estimator itself.
         """
         fresh = not (self.warm_start and self.initialized_)
-        return self._learn(X, y, sample_weight, groups, fresh=fresh, epochs=self.max_epochs)
+        return self._learn(X, y, sample_weight, groups, fresh=fresh)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Go once more over these images, from the weights that there are.
@@ -284,9 +285,9 @@ class CNNClassifier(CellNet):
             The estimator itself.
         """
         fresh = not self.initialized_
-        return self._learn(X, y, sample_weight, groups, fresh=fresh, epochs=1, classes=classes)
+        return self._learn(X, y, sample_weight, groups, fresh=fresh, once=True, classes=classes)
 
-    def _learn(self, X, y, sample_weight, groups, *, fresh, epochs, classes=None):
+    def _learn(self, X, y, sample_weight, groups, *, fresh, once=False, classes=None):
         check_values(self)
         images = check_images(self, X, reset=fresh)
         known = np.unique(classes) if fresh and classes is not None else None
@@ -297,8 +298,8 @@ class CNNClassifier(CellNet):
         learned = gather_rows(images, codes, weight, groups, class_weight)
         if len(classes) < 2 or (known is None and fresh and np.ptp(learned.targets) == 0):
             raise ValueError(
-                f"y holds one class, {classes[learned.targets[0]]!r} (rows of weight 0 do not "
-                "count); a classifier needs rows of at least 2 classes"
+                f"y holds one class, {classes.tolist()[learned.targets[0]]!r} (rows of weight 0 do "
+                "not count); a classifier needs rows of at least 2 classes"
             )
         if fresh:
             self.classes_inferred_ = classes
@@ -309,21 +310,21 @@ class CNNClassifier(CellNet):
         with seeded(draw_seed(self.random_state) + self.n_iter_, self.device_):
             if fresh:
                 self.initialize()
-            self._train(images, learned, epochs)
+            self._train(images, learned, once)
         return self
 
-    def _train(self, images, learned, epochs):
-        """Train for some epochs and keep what prediction needs, or training that goes on."""
+    def _train(self, images, learned, once):
+        """Train for one epoch or all, and keep what prediction, or more training, needs."""
         self.module_.to(self.device_)
         if self.optimizer_ is None:
             self._initialize_optimizer()
         dataset = self._make_dataset(images, learned.rows, learned.targets, learned.weights)
         self.notify("on_train_begin", X=dataset, y=None)
         with suppress(TrainingStopped):
-            self.fit_loop(dataset, epochs=epochs)
+            self.fit_loop(dataset, epochs=1 if once else self.max_epochs)
         self.notify("on_train_end", X=dataset, y=None)
         self.n_iter_ = len(self.history_)
-        self._put_away(keep_optimizer=self.warm_start or epochs == 1)
+        self._put_away(keep_optimizer=self.warm_start or once)
 
     def initialize_module(self):
         """Build the network; skorch calls it once the classes are known."""
@@ -334,7 +335,9 @@ class CNNClassifier(CellNet):
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         head = make_head(self.head, shape, n_outputs, self.dropout)
         frozen = self.trainable == "head"
-        self._trunk_key = make_key(extractor, self.weights, self.random_state) if frozen else None
+        self._trunk_key = (
+            make_key(extractor, self.backbone, self.weights, self.random_state) if frozen else None
+        )
         self.module_ = Network(extractor, head, frozen)
         return self
 
@@ -372,8 +375,8 @@ class CNNClassifier(CellNet):
     def _predict_logits(self, X):
         check_is_fitted(self)
         with self._on_device():
-            logits = torch.cat([batch.cpu() for batch in self.forward_iter(X)])
-        return logits.double().numpy()
+            logits = torch.cat(list(self.forward_iter(X, device="cpu")))
+        return logits.detach().double().numpy()
 
     def predict_proba(self, X):
         """Probability of each class.

@@ -26,7 +26,9 @@ SYNTHETIC_OPTIONS = {
     "weights": None,
     "image_size": 64,
     "max_epochs": 8,
-    "lr": 1e-3,
+    "batch_size": 24,
+    "lr": 2e-3,
+    "lr_schedule": "cosine",
 }
 # Not options: the command line has its own word for them, or they are Python objects.
 NOT_OPTIONS = {"backbone", "random_state", "verbose", "callbacks", "train_split"}

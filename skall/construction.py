@@ -53,7 +53,7 @@ def measure_features(extractor, name, size):
     """
     try:
         with torch.no_grad():
-            shape = tuple(extractor(torch.zeros(2, 3, size, size)).shape)
+            features = extractor.trunk(torch.zeros(2, 3, size, size))
     except (RuntimeError, ValueError, AssertionError) as exc:
         possible = _possible_sizes(name)
         raise ValueError(
@@ -61,12 +61,16 @@ def measure_features(extractor, name, size):
             f"{', '.join(map(str, possible)) or 'none'} ({type(exc).__name__}: "
             f"{str(exc).splitlines()[0] if str(exc) else ''})"
         ) from exc
-    if len(shape) not in (2, 4) or shape[0] != 2 or 0 in shape:
+    is_tensor = torch.is_tensor(features)
+    shape = tuple(features.shape) if is_tensor else ()
+    valid = len(shape) in (2, 4) and shape[0] == 2 and 0 not in shape
+    if not valid or features.dtype != torch.float32:
+        found = f"{shape} of {features.dtype}" if is_tensor else f"a {type(features).__name__}"
         raise ValueError(
-            f"the trunk of backbone {name!r} turns images (2, 3, {size}, {size}) into {shape}; it "
-            "must give a feature map (2, c, h, w) or a vector (2, c)"
+            f"the trunk of backbone {name!r} turns images (2, 3, {size}, {size}) into {found}; it "
+            "must give a feature map (2, c, h, w) or a vector (2, c) of torch.float32"
         )
-    return shape[1:]
+    return tuple(extractor.pool(features).shape[1:])
 
 
 def _possible_sizes(name):
@@ -83,12 +87,14 @@ def _takes(name, size):
     return 0 not in shape
 
 
-def make_key(extractor, weights, random_state):
+def make_key(extractor, name, weights, random_state):
     """What identifies the extractor in a store; None for random weights without a seed.
 
     Parameters
     ----------
     extractor : FeatureExtractor
+    name : str
+        The backbone's: trunks with the same weights may compute different features.
     weights, random_state
         The estimator's parameters.
 
@@ -98,4 +104,4 @@ def make_key(extractor, weights, random_state):
     """
     if weights is None and random_state is None:
         return None
-    return digest_trunk(extractor)
+    return name.encode() + digest_trunk(extractor)

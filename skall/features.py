@@ -104,7 +104,7 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
             self.extractor_ = build_extractor(self.backbone, self.weights, self.pooling)
             self.extractor_.requires_grad_(False)
             self.feature_shape_ = measure_features(self.extractor_, self.backbone, self.image_size_)
-        self._key = make_key(self.extractor_, self.weights, self.random_state)
+        self._key = make_key(self.extractor_, self.backbone, self.weights, self.random_state)
         return self
 
     def transform(self, X):

@@ -67,7 +67,13 @@ class FileImages(Images):
 
     def __init__(self, paths):
         super().__init__()
-        self.paths = [os.fsdecode(path) for path in paths]
+        self.paths = [str(os.fsdecode(path)) for path in paths]
+        folder = next(filter(os.path.isdir, self.paths), None)
+        if folder is not None:
+            raise ValueError(
+                f"row {self.paths.index(folder)}, {folder!r}, is a folder, not an image file; "
+                "skall.datasets.load_cells reads folders of images"
+            )
         missing = [path for path in self.paths if not os.path.isfile(path)]
         if missing:
             raise FileNotFoundError(
@@ -172,7 +178,8 @@ class FlatImages(Images):
         return len(self.array)
 
     def _digest(self, row):
-        return digest(self.array[row])
+        # Rows of the same numbers are other images in another shape.
+        return digest(self.array[row]) + str(self.shape).encode()
 
     def _scale(self, rows):
         values = self.array[rows].reshape(-1, *self.shape)

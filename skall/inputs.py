@@ -68,13 +68,23 @@ def as_images(X, image_shape=None):
     if issparse(X):
         raise TypeError("Sparse input is not supported; pass X.toarray()")
     rows = _as_rows(X)
+    if rows.ndim == 0:
+        raise TypeError(
+            f"X is {X!r:.60}, no rows of images; pass a list or array of paths or pictures, or an "
+            "array (n, height, width, 3)"
+        )
+    if len(rows) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={rows.shape}) while a minimum of 1 is required: "
+            "X holds no images"
+        )
     if rows.dtype.kind in "OUST" and rows.ndim in (1, 2) and rows.size:
         kind = _image_kind(rows)
         if kind == "paths":
             return FileImages(rows.ravel())
         if kind is not None:
             return PictureImages(rows.ravel())
-    if rows.ndim in (3, 4):
+    if rows.ndim > 2:
         _check_stack(rows)
         return ArrayImages(rows)
     numbers = check_array(rows, dtype="numeric", ensure_all_finite=False)
@@ -86,16 +96,14 @@ def _as_rows(X):
     """X as an array, of objects where its rows are pictures or differ in size."""
     if isinstance(X, torch.Tensor):
         return X.detach().cpu().numpy()
-    if isinstance(X, (list, tuple)) and any(
-        isinstance(row, (Image.Image, os.PathLike, np.ndarray)) for row in X
+    if not isinstance(X, (list, tuple)):
+        return np.asarray(X)
+    is_array = [isinstance(row, np.ndarray) and row.ndim > 1 for row in X]
+    stackable = all(is_array) and len({row.shape for row in X}) == 1
+    if not stackable and (
+        any(is_array) or any(isinstance(row, (Image.Image, os.PathLike)) for row in X)
     ):
-        if len({getattr(row, "shape", None) for row in X} - {None}) == 1 and not any(
-            isinstance(row, (Image.Image, os.PathLike)) for row in X
-        ):
-            return np.asarray(X)
-        rows = np.empty(len(X), dtype=object)
-        rows[:] = X
-        return rows
+        return np.fromiter(X, dtype=object, count=len(X))
     return np.asarray(X)
 
 
@@ -110,9 +118,9 @@ def _image_kind(rows):
         elif isinstance(value, np.ndarray) and value.ndim in (2, 3):
             kind = "arrays"
         else:
-            kind = "other objects"
+            kind = type(value).__name__
         kinds.setdefault(kind, place)
-    if set(kinds) == {"other objects"}:
+    if not kinds.keys() & {"paths", "PIL images", "arrays"}:
         return None
     if rows.ndim == 2 and rows.shape[1] > 1:
         raise ValueError(
@@ -120,20 +128,20 @@ def _image_kind(rows):
             "holds them, X[['path']] for a DataFrame"
         )
     if len(kinds) > 1:
-        found = " and ".join(
-            f"{kind} (row {row}: {rows.ravel()[row]!r:.60})" for kind, row in kinds.items()
-        )
+        found = " and ".join(f"{kind} (row {row})" for kind, row in kinds.items())
         raise ValueError(f"X mixes {found}; pass images of one kind")
     return kinds.popitem()[0]
 
 
 def _check_stack(array):
-    """Raise unless an array of 3 or 4 dimensions is a stack of grey or RGB images."""
+    """Raise unless an array of 3 or more dimensions is a stack of grey or RGB images."""
     shape = array.shape
-    if shape[0] == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={shape}); X must hold an image")
     if array.size == 0:
         raise ValueError(f"X has shape {shape}: its images hold no pixels")
+    if array.ndim > 4:
+        raise ValueError(
+            f"X has shape {shape}; images are (n, height, width) or (n, height, width, 3)"
+        )
     if array.ndim == 3 and shape[2] in (3, 4) and shape[1] > 4:
         raise ValueError(
             f"X has shape {shape}, which looks like one image; pass X[None] to make it one row"

@@ -13,6 +13,7 @@ from torch import nn
 from skall.device import resolve_device
 from skall.network import BLOCK, choose_multiple, run_padded
 from skall.parameters import check_names, list_parameters
+from skall.schedule import make_schedule
 from skall.training import RowBatches, take_batch
 
 
@@ -46,8 +47,14 @@ class CellNet(NeuralNetClassifier):
 
     def set_params(self, **params):
         # skorch rebuilds the network at once; scikit-learn's estimators wait for the next fit.
-        check_names(self, params)
+        before = vars(self).copy()
         vars(self).update(params)
+        try:
+            check_names(self, params)
+        except TypeError:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
         return self
 
     def get_metadata_routing(self):
@@ -68,8 +75,17 @@ class CellNet(NeuralNetClassifier):
             PassthroughScoring("valid_loss"),
             PassthroughScoring("valid_acc", lower_is_better=False),
         ]
-        named = [(score.name, score) for score in scores]
-        return [("epoch_timer", EpochTimer()), *named, ("print_log", PrintLog())]
+        callbacks = [("epoch_timer", EpochTimer()), *((score.name, score) for score in scores)]
+        if self.lr_schedule is not None:
+            monitor = "train_loss" if self.train_split is None else "valid_loss"
+            options = self.get_params_for("lr_schedule")
+            schedule = make_schedule(self.lr_schedule, self.max_epochs, monitor, options)
+            callbacks.append(("lr_schedule", schedule))
+        return [*callbacks, ("print_log", PrintLog())]
+
+    def _validate_params(self):
+        # The names of the parameters were checked when they were given.
+        pass
 
     def _initialize_module(self, reason=None):
         # skorch moves the module to `device`, which may be "auto" here.
@@ -159,6 +175,14 @@ class CellNet(NeuralNetClassifier):
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as exc:
             raise TrainingStopped from exc
+
+    def load_params(self, *args, **kwargs):
+        # skorch reads files onto `device`, which may be "auto" here, and may change it.
+        device, self.device = self.device, self.device_
+        try:
+            super().load_params(*args, **kwargs)
+        finally:
+            self.device = device
 
     # -- where the weights are ----------------------------------------------------------------
 

@@ -31,7 +31,10 @@ class FeatureExtractor(nn.Module):
         """Features of images ``(n, 3, h, w)``, uint8 or float with 1 as white."""
         if images.dtype == torch.uint8:
             images = images.to(self.mean.dtype) / 255
-        features = self.trunk((images - self.mean) / self.std)
+        return self.pool(self.trunk((images - self.mean) / self.std))
+
+    def pool(self, features):
+        """The trunk's output as the head takes it."""
         if self.pooling == "avg" and features.ndim == 4:
             return features.mean((2, 3))
         return features.flatten(1) if self.pooling in ("avg", "flatten") else features
@@ -121,8 +124,13 @@ def _check_head(module, feature_shape, n_outputs):
     if not isinstance(module, nn.Module):
         raise TypeError(f"head must return a torch.nn.Module; got {type(module).__name__}")
     module.eval()
-    with torch.no_grad():
-        shape = tuple(module(torch.zeros(2, *feature_shape)).shape)
+    try:
+        with torch.no_grad():
+            shape = tuple(module(torch.zeros(2, *feature_shape)).shape)
+    except (RuntimeError, ValueError) as exc:
+        raise ValueError(
+            f"the module that head returned cannot take features {(2, *feature_shape)}: {exc}"
+        ) from exc
     if shape != (2, n_outputs):
         raise ValueError(
             f"head must turn features {(2, *feature_shape)} into logits {(2, n_outputs)}; its "

@@ -5,8 +5,12 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 
 from skall.cache import get_store
+from skall.schedule import SCHEDULES
 
-COMPONENTS = ("optimizer", "criterion", "iterator_train", "iterator_valid", "callbacks")
+COMPONENTS = (
+    *("optimizer", "lr_schedule", "criterion"),
+    *("iterator_train", "iterator_valid", "callbacks"),
+)
 
 
 def list_parameters(estimator_class):
@@ -27,31 +31,39 @@ def check_names(estimator, names):
     known = list_parameters(type(estimator))
     for name in names:
         component, _, rest = name.partition("__")
-        choices = known + [f"{prefix}__" for prefix in COMPONENTS]
         if component in COMPONENTS and rest:
-            accepted = _arguments(getattr(estimator, component, None))
-            if accepted is None or rest in accepted:
+            accepted = _arguments(estimator, component)
+            # What follows the name of a callback is an argument of its own.
+            argument = rest.partition("__")[0] if component == "callbacks" else rest
+            if accepted is None or argument in accepted:
                 continue
-            choices = [f"{component}__{argument}" for argument in accepted]
         elif name in known:
             continue
-        nearest = get_close_matches(name, choices, n=1, cutoff=0.5)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        parts = [(prefix, _arguments(estimator, prefix)) for prefix in COMPONENTS]
+        choices = [f"{prefix}__{argument}" for prefix, found in parts for argument in found or []]
+        nearest = get_close_matches(name, known + choices, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]!r}? Its" if nearest else "its"
         raise TypeError(
-            f"{type(estimator).__name__} has no parameter {name!r}{hint}. Parameters are "
+            f"{type(estimator).__name__} has no parameter {name!r}; {hint} parameters are "
             f"{', '.join(known)}; those of skorch's parts have the prefixes "
             f"{', '.join(prefix + '__' for prefix in COMPONENTS)}"
         )
 
 
-def _arguments(component):
-    """Names of the arguments of a class, or None where any may do."""
-    if not inspect.isclass(component):
+def _arguments(estimator, component):
+    """Names of what a component of the estimator takes, or None where anything may do."""
+    if component == "callbacks":
+        callbacks = estimator.callbacks
+        usable = callbacks is None or isinstance(callbacks, list)
+        return [name for name, _ in estimator._uniquely_named_callbacks()] if usable else None
+    part = getattr(estimator, component)
+    if not inspect.isclass(part):
         return None
-    parameters = inspect.signature(component).parameters.values()
+    parameters = inspect.signature(part).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
-    return [parameter.name for parameter in parameters] + ["param_groups"]
+    extra = ["param_groups"] if component == "optimizer" else []
+    return [parameter.name for parameter in parameters] + extra
 
 
 def _integer(low):
@@ -105,6 +117,10 @@ VALUES = {
     "criterion": (callable, "a class of torch.nn that takes logits (n, k) and class indices"),
     "lr": (_or_none(_real(0, open_low=True)), "None or a positive number"),
     "weight_decay": (_real(0), "a number of at least 0"),
+    "lr_schedule": (
+        lambda value: value is None or inspect.isclass(value) or _one_of(*SCHEDULES)(value),
+        f"None, {', '.join(map(repr, SCHEDULES))} or a class of torch.optim.lr_scheduler",
+    ),
     "warmup_epochs": (_integer(0), "an integer of at least 0"),
     "max_epochs": (_integer(1), "an integer of at least 1"),
     "batch_size": (
@@ -121,6 +137,13 @@ VALUES = {
     ),
     "keep_on_device": (_one_of(True, False), "True or False"),
     "precision": (_one_of("auto", "float32", "bfloat16"), "'auto', 'float32' or 'bfloat16'"),
+    "callbacks": (
+        lambda value: value is None or isinstance(value, list) or value == "disable",
+        "None, a list of skorch's callbacks, or 'disable'",
+    ),
+    "train_split": (_or_none(callable), "None or a splitter such as skorch.dataset.ValidSplit"),
+    "warm_start": (_one_of(True, False), "True or False"),
+    "verbose": (lambda value: isinstance(value, Integral), "an integer"),
     "pooling": (_one_of("avg", "flatten"), "'avg' or 'flatten'"),
 }
 
@@ -129,8 +152,7 @@ UNFINISHED = {
     "trainable": (lambda value: not isinstance(value, Integral), "partly frozen trunks are"),
     "augment": (lambda value: value is None, "augmentation is"),
     "augment_views": (lambda value: value == 1, "augmentation is"),
-    "lr_schedule": (lambda value: value is None, "learning-rate schedules are"),
-    "warmup_epochs": (lambda value: value == 0, "learning-rate schedules are"),
+    "warmup_epochs": (lambda value: value == 0, "a warm-up of the learning rate is"),
     "early_stopping": (lambda value: not value, "early stopping is"),
     "precision": (lambda value: value != "bfloat16", "bfloat16 is"),
 }

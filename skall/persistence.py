@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
 import skall
@@ -33,7 +34,7 @@ def save_classifier(classifier, folder):
     TypeError
         For a parameter or a class label that JSON cannot hold.
     """
-    classifier.check_is_fitted()
+    check_is_fitted(classifier)
     description = {
         "format": FORMAT,
         "skall": skall.__version__,

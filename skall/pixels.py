@@ -103,8 +103,8 @@ def check_pixels(array, name):
         return
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(
-            f"{name} has dtype {array.dtype}; images are uint8, or float in [0, 1]: convert with "
-            "X.astype('uint8') where the values are 0 to 255"
+            f"{name} has dtype {array.dtype}; images are uint8, or float in [0, 1]: pass "
+            "X.astype('uint8') where the values go to 255, X / 65535 where they have 16 bits"
         )
     good = np.isfinite(array) & (array >= 0) & (array <= 1)
     if not good.all():

@@ -117,8 +117,9 @@ def describe_backbones():
     for name in list_backbones():
         try:
             rows[name] = _describe(get_backbone(name))
-        except (ValueError, TypeError, ImportError, RuntimeError) as exc:
-            rows[name] = {"source": f"error: {str(exc).splitlines()[0]}"}
+        except Exception as exc:  # whatever somebody else's code may raise
+            message = " ".join(str(exc).splitlines()[:1])
+            rows[name] = {"source": f"error: {type(exc).__name__}: {message}"}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS)
     return table.rename_axis("backbone")
 

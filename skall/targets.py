@@ -24,7 +24,6 @@ def check_targets(estimator, y, n_samples, classes=None):
     codes : ndarray of int, shape (n_samples,)
     """
     y = validate_data(estimator, y=y)
-    check_classification_targets(y)
     if len(y) != n_samples:
         raise ValueError(f"X has {n_samples} rows and y {len(y)}; each image needs one label")
     try:
@@ -32,6 +31,7 @@ def check_targets(estimator, y, n_samples, classes=None):
     except TypeError as exc:
         kinds = sorted({type(label).__name__ for label in y})
         raise TypeError(f"y mixes labels of types {' and '.join(kinds)}; use one type") from exc
+    check_classification_targets(y)
     if classes is None:
         return found, codes
     unknown = np.setdiff1d(found, classes)

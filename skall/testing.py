@@ -66,7 +66,8 @@ def _check_description(name, backbone):
     _require(name, isinstance(size, int) and size > 0, f"input_size is {size!r}, not pixels")
     for field in ("mean", "std"):
         values = getattr(backbone, field)
-        numbers = len(values) == 3 and all(isinstance(value, Real) for value in values)
+        is_triple = isinstance(values, (tuple, list)) and len(values) == 3
+        numbers = is_triple and all(isinstance(value, Real) for value in values)
         _require(name, numbers, f"{field} is {values!r}, not three numbers")
     _require(name, min(backbone.std) > 0, f"std is {backbone.std!r}, but must be positive")
 
