@@ -50,6 +50,10 @@ class Store:
             self._arrays.clear()
             self.nbytes = 0
 
+    def __reduce__(self):
+        # A copy, as in another process, starts empty.
+        return Store, (self.max_bytes,)
+
     def __len__(self):
         return len(self._arrays)
 

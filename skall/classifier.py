@@ -2,6 +2,7 @@
 
 import inspect
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -353,13 +354,8 @@ class CNNClassifier(CellNet):
     def _make_dataset(self, images, rows, targets=None, weights=None):
         size, store = self.image_size_, get_store(self.memory)
         if not self.module_.frozen:
-            return CellDataset(
-                lambda batch: images.read_batch(batch, size, store),
-                "images",
-                rows,
-                targets,
-                weights,
-            )
+            read = partial(images.read_batch, size=size, store=store)
+            return CellDataset(read, "images", rows, targets, weights)
         features = extract_features(
             self.module_.extractor.eval(),
             images,

@@ -29,9 +29,12 @@ def check_images(estimator, X, *, reset):
     -------
     Images
     """
+    if not reset:
+        _check_names(estimator, X, reset=False)
     images = as_images(X, getattr(estimator, "image_shape", None))
-    validate_data(estimator, X, reset=reset, skip_check_array=True, ensure_2d=False)
     if reset:
+        # Last, so that a fit that fails leaves the estimator as it was.
+        _check_names(estimator, X, reset=True)
         estimator.n_features_in_ = images.n_features
     elif images.n_features != estimator.n_features_in_:
         raise ValueError(
@@ -39,6 +42,10 @@ def check_images(estimator, X, *, reset):
             f"{estimator.n_features_in_} features as input (paths and pictures count as 1)"
         )
     return images
+
+
+def _check_names(estimator, X, *, reset):
+    validate_data(estimator, X, reset=reset, skip_check_array=True, ensure_2d=False)
 
 
 def as_images(X, image_shape=None):

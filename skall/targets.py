@@ -1,8 +1,8 @@
 """Targets, weights and groups: what comes with the images."""
 
 import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 
 def check_targets(estimator, y, n_samples, classes=None):
@@ -23,7 +23,14 @@ def check_targets(estimator, y, n_samples, classes=None):
     classes : ndarray, shape (n_classes,)
     codes : ndarray of int, shape (n_samples,)
     """
-    y = validate_data(estimator, y=y)
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None; fit "
+            "needs the class of each image"
+        )
+    # validate_data, given y alone, forgets the names of X's columns.
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
     if len(y) != n_samples:
         raise ValueError(f"X has {n_samples} rows and y {len(y)}; each image needs one label")
     try:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 # scikit-learn skips its array API check unless scipy was imported with this.
 os.environ["SCIPY_ARRAY_API"] = "1"
+# torch's waiting threads would slow down whatever else runs on the machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 
