@@ -7,7 +7,7 @@ __version__ = version("skall")
 
 # Where each public name lives; imported at first use, so that `import skall` stays quick.
 _HOMES = {
-    "Backbone": "skall.registry",
+    "Backbone": "skall.backbone",
     "CNNClassifier": "skall.classifier",
     "CNNFeatures": "skall.features",
     "Comparison": "skall.comparison",
@@ -15,7 +15,7 @@ _HOMES = {
     "compare": "skall.comparison",
     "get_estimator": "skall.classifier",
     "list_backbones": "skall.registry",
-    "load": "skall.persistence",
+    "load": "skall.classifier",
 }
 _MODULES = ("datasets", "metrics", "testing")
 

@@ -20,7 +20,7 @@ from skall.inputs import check_images
 from skall.net import CellNet, TrainingStopped
 from skall.network import Network, make_head, pooling_of
 from skall.parameters import check_names, check_values
-from skall.persistence import save_classifier
+from skall.persistence import decode_params, read_folder, restore, save_classifier
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 from skall.summary import summarize
@@ -55,6 +55,35 @@ def get_estimator(name, **params):
     """
     get_backbone(name)
     return CNNClassifier(backbone=name, **params)
+
+
+def load(folder):
+    """Read a classifier that :meth:`CNNClassifier.save` wrote.
+
+    Nothing is unpickled, and no name in the files is imported: the backbone is looked up among
+    the registered ones.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    CNNClassifier
+        Fitted, on the CPU.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where the folder does not hold a classifier that this version can read.
+    """
+    description, state = read_folder(folder)
+    try:
+        classifier = CNNClassifier(**decode_params(description["params"]))
+        restore(classifier, description, state)
+    except KeyError as exc:
+        raise ValueError(f"the description in {str(folder)!r} lacks {exc}") from exc
+    return classifier
 
 
 class CNNClassifier(CellNet):

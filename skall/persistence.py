@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
 import skall
+from skall.construction import make_key
 from skall.randomness import seeded
 
 FORMAT = 1
@@ -58,11 +59,8 @@ def save_classifier(classifier, folder):
     _replace(folder / DESCRIPTION_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def load(folder):
-    """Read a classifier that :meth:`CNNClassifier.save` wrote.
-
-    Nothing is unpickled, and no name in the files is imported: the backbone is looked up among
-    the registered ones.
+def read_folder(folder):
+    """What :func:`save_classifier` wrote; nothing is unpickled.
 
     Parameters
     ----------
@@ -70,8 +68,8 @@ def load(folder):
 
     Returns
     -------
-    CNNClassifier
-        Fitted, on the CPU.
+    description : dict
+    state : dict of str to torch.Tensor
 
     Raises
     ------
@@ -94,12 +92,19 @@ def load(folder):
             f"{str(folder / DESCRIPTION_FILE)!r} is not of format {FORMAT}, the one that skall "
             f"{skall.__version__} reads"
         )
-    classifier = skall.CNNClassifier(**_decode_params(description["params"]))
-    _restore(classifier, description, state)
-    return classifier
+    return description, state
 
 
-def _restore(classifier, description, state):
+def restore(classifier, description, state):
+    """Fit an unfitted classifier with what was read, instead of with images.
+
+    Parameters
+    ----------
+    classifier : CNNClassifier
+        With the parameters of the description.
+    description : dict
+    state : dict of str to torch.Tensor
+    """
     weights, classifier.weights = classifier.weights, None
     classifier.classes_inferred_ = _decode_classes(description["classes"])
     classifier.device_ = torch.device("cpu")
@@ -111,7 +116,10 @@ def _restore(classifier, description, state):
     except RuntimeError as exc:
         raise ValueError(f"the saved weights do not fit the network: {exc}") from exc
     classifier._put_away(keep_optimizer=False)
-    classifier._trunk_key = None
+    if classifier.module_.frozen:
+        classifier._trunk_key = make_key(
+            classifier.module_.extractor, classifier.backbone, weights, classifier.random_state
+        )
     classifier.device_ = torch.device(description["device"])
     classifier.history_ = History(description["history"])
     classifier.n_features_in_ = description["n_features_in"]
@@ -153,7 +161,8 @@ def _encode(value, name):
     )
 
 
-def _decode_params(params):
+def decode_params(params):
+    """Parameters from what JSON holds of them."""
     return {name: _decode(value) for name, value in params.items()}
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from skall.classifier import CNNClassifier
+from skall.classifier import CNNClassifier, load
 from skall.datasets import make_blood_cells
 from skall.features import CNNFeatures
-from skall.persistence import load
 from skall.randomness import seeded
 from skall.registry import get_backbone
 

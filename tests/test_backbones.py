@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from skall import backbones
-from skall.registry import GROUP, Backbone, get_backbone
+from skall.backbone import Backbone
+from skall.registry import GROUP, get_backbone
 from skall.weights import CLASSIFIERS
 
 SHIPPED = sorted(entry.name for entry in entry_points(group=GROUP) if entry.dist.name == "skall")

@@ -3,6 +3,7 @@
 from unittest import SkipTest
 
 import pytest
+from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
@@ -12,8 +13,10 @@ NAME = "timm/test_resnet"
 CLASSIFIER = get_estimator(NAME, weights=None, image_size=32, max_epochs=8, lr=1e-2, random_state=0)
 FEATURES = CNNFeatures(NAME, weights=None, image_size=32, random_state=0)
 PREPROCESSOR = ImagePreprocessor(size=8)
+ESTIMATORS = [CLASSIFIER, FEATURES, PREPROCESSOR]
 
-# The generator leaves these out for transformers; they cover pandas output.
+# scikit-learn runs these on its own estimators, but its generator leaves them out.
+NAME_CHECKS = ("check_dataframe_column_names_consistency", "check_n_features_in_after_fitting")
 OUTPUT_CHECKS = (
     "check_get_feature_names_out_error",
     "check_set_output_transform",
@@ -30,16 +33,22 @@ def run_check(check, *args):
         pytest.fail(f"the check was skipped: {exc}")
 
 
-@parametrize_with_checks([CLASSIFIER, FEATURES, PREPROCESSOR])
+@parametrize_with_checks(ESTIMATORS)
 def test_estimator_check(estimator, check):
     run_check(check, estimator)
 
 
+@pytest.mark.parametrize("check", NAME_CHECKS)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
+def test_check_of_names(estimator, check):
+    run_check(getattr(estimator_checks, check), type(estimator).__name__, clone(estimator))
+
+
 # The pandas checks fit a DataFrame and transform an array, and the reverse, on purpose.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
-@pytest.mark.parametrize("name", OUTPUT_CHECKS)
-def test_output_check(name):
-    run_check(getattr(estimator_checks, name), "CNNFeatures", FEATURES)
+@pytest.mark.parametrize("check", OUTPUT_CHECKS)
+def test_check_of_output(check):
+    run_check(getattr(estimator_checks, check), "CNNFeatures", FEATURES)
 
 
 @pytest.mark.parametrize(

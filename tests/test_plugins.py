@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold, cross_validate
 
-from skall import get_estimator, list_backbones, summary
+from skall import CNNFeatures, get_estimator, list_backbones, summary
 from skall.datasets import make_blood_cells
 from skall.registry import GROUP
 from skall.testing import check_backbone
@@ -80,8 +80,12 @@ def put_after_conv(function):
     return lambda weights: Conv(function)
 
 
-def build(weights):
+def relu(weights):
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+
+
+def tanh(weights):
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Tanh())
 
 
 '''
@@ -111,13 +115,13 @@ VERDICTS = {
     "hidden": ("lambda weights: Hidden()", r"same state_dict\(\) computes otherwise"),
     "no_module": ("lambda weights: 'resnet'", r"build\(None\) returned <class 'str'>"),
     "stages": (
-        "Backbone(build, stages=lambda trunk: list(trunk)[:1])",
+        "Backbone(relu, stages=lambda trunk: list(trunk)[:1])",
         "composition of its stages is not the trunk",
     ),
-    "input_size": ("Backbone(build, input_size='64')", "input_size is '64', not pixels"),
-    "mean": ("Backbone(build, mean=(0.5, 0.5))", r"mean is \(0\.5, 0\.5\), not three numbers"),
-    "one_mean": ("Backbone(build, mean=0.5)", r"mean is 0\.5, not three numbers"),
-    "std": ("Backbone(build, std=(0.5, 0.5, 0.0))", r"std is .*, but must be positive"),
+    "input_size": ("Backbone(relu, input_size='64')", "input_size is '64', not pixels"),
+    "mean": ("Backbone(relu, mean=(0.5, 0.5))", r"mean is \(0\.5, 0\.5\), not three numbers"),
+    "one_mean": ("Backbone(relu, mean=0.5)", r"mean is 0\.5, not three numbers"),
+    "std": ("Backbone(relu, std=(0.5, 0.5, 0.0))", r"std is .*, but must be positive"),
 }
 
 
@@ -152,8 +156,9 @@ def bad_site(tmp_path_factory):
     """Folder into which plugins are installed that do not work."""
     folder = tmp_path_factory.mktemp("bad")
     values = "\n".join(f"{name} = {value}" for name, (value, _) in VERDICTS.items())
+    names = ["relu", "tanh", *VERDICTS]
     sources = [
-        write_package(folder / "1", "bad-trunks", "bad_trunks", BAD_TRUNKS + values, VERDICTS),
+        write_package(folder / "1", "bad-trunks", "bad_trunks", BAD_TRUNKS + values, names),
         write_package(folder / "2", "broken-plugin", "broken_plugin", BROKEN, ["broken"]),
         write_package(folder / "3", "second-tinynet", "second_tinynet", BROKEN, ["tinynet"]),
     ]
@@ -178,11 +183,15 @@ def bad_plugins(bad_site, monkeypatch):
 
 @pytest.fixture(scope="module")
 def cells():
-    return make_blood_cells(24, n_patients=6, image_size=32, patient_effect=0, random_state=0)
+    return make_blood_cells(36, n_patients=6, image_size=32, patient_effect=0, random_state=0)
 
 
 def make_estimator(name):
     return get_estimator(name, weights=None, image_size=32, max_epochs=1, random_state=0)
+
+
+def make_features(name):
+    return CNNFeatures(name, weights=None, image_size=32, random_state=0)
 
 
 @pytest.mark.usefixtures("tinynet")
@@ -193,7 +202,7 @@ def test_plugin_is_listed_without_being_imported():
 
 @pytest.mark.usefixtures("tinynet")
 def test_plugin_is_cross_validated(cells):
-    estimator = make_estimator("tinynet").set_params(max_epochs=10, lr=1e-2)
+    estimator = make_estimator("tinynet").set_params(max_epochs=15, batch_size=8, lr=1e-2)
     scores = cross_validate(
         estimator,
         cells.data,
@@ -236,13 +245,17 @@ def test_broken_plugin_shows_its_own_error_when_it_is_used():
         make_estimator("broken")
 
 
-@pytest.mark.usefixtures("tinynet", "bad_site")
-def test_plugins_are_described_beside_each_other(bad_site, monkeypatch):
-    monkeypatch.syspath_prepend(bad_site)
-    names = ["squeezenet", "broken", "tinynet", *VERDICTS]
-    monkeypatch.setattr(summary, "list_backbones", lambda: names)  # all would take long
+@pytest.mark.usefixtures("bad_plugins")
+def test_plugins_are_described_good_and_bad(monkeypatch):
+    names = ["squeezenet", "relu", "broken", "several", "no_module"]
+    monkeypatch.setattr(summary, "list_backbones", lambda: names)  # all of them take seconds
     table = summary.describe_backbones()
     assert list(table.index) == names
+    assert table.loc["relu", ["source", "parameters", "feature_shape"]].tolist() == [
+        *["bad_trunks.relu", 3 * 8 * 9 + 8, (8, 222, 222)]
+    ]
+    assert table["source"].str.startswith("error: ").tolist() == [False, False, True, True, True]
+    assert "a_library_that_is_not_there" in table.at["broken", "source"]
 
 
 @pytest.mark.parametrize("name", VERDICTS)
@@ -252,9 +265,33 @@ def test_conformance_test_names_the_broken_rule(name):
         check_backbone(name, image_size=32)
 
 
-@pytest.mark.parametrize("name", VERDICTS)
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("scalar", r"\(\)"),
+        ("tokens", r"\(2, 900, 8\)"),
+        ("rows", r"\(16, 30, 30\)"),
+        ("nothing", r"\(2, 0, 30, 30\)"),
+        ("several", "a tuple"),
+        ("double", r"\(2, 8, 30, 30\) of torch\.float64"),
+    ],
+)
+@pytest.mark.parametrize("make", [make_estimator, make_features])
 @pytest.mark.usefixtures("bad_plugins")
-def test_fit_with_a_bad_trunk(name, cells):
-    make_estimator(name).fit(cells.data, cells.target)
-    print("OK", name)
-    assert 0
+def test_trunk_of_a_wrong_output_is_refused(make, name, found, cells):
+    message = rf"'{name}' turns images \(2, 3, 32, 32\) into {found}.* must give a feature map"
+    with pytest.raises(ValueError, match=message):
+        make(name).fit(cells.data, cells.target)
+
+
+@pytest.mark.usefixtures("bad_plugins")
+def test_build_that_returns_no_module_is_refused(cells):
+    with pytest.raises(TypeError, match=r"'no_module' must return a torch\.nn\.Module, got str"):
+        make_estimator("no_module").fit(cells.data, cells.target)
+
+
+@pytest.mark.usefixtures("bad_plugins")
+def test_features_of_trunks_with_the_same_weights_are_kept_apart(cells):
+    """Both are a Sequential around one convolution; only the function after it differs."""
+    features = [make_features(name).fit_transform(cells.data) for name in ("relu", "tanh")]
+    assert not np.allclose(*features)

@@ -5,13 +5,14 @@ import sys
 import pytest
 from torch import nn
 
-from skall.registry import GROUP, Backbone, get_backbone, list_backbones
+from skall.backbone import Backbone
+from skall.registry import GROUP, get_backbone, list_backbones
 
 MODULES = {
     "good_plugin": """
 from torch import nn
 
-from skall.registry import Backbone
+from skall.backbone import Backbone
 
 def build(weights):
     if weights is not None:

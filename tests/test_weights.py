@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from skall import weights as module
-from skall.registry import Backbone, get_backbone
+from skall.backbone import Backbone
+from skall.registry import get_backbone
 from skall.weights import build_trunk, export, read_weights
 
 NAME = "timm/test_resnet"

@@ -8,8 +8,8 @@ from urllib.request import getproxies
 
 import torch
 
+from skall.backbone import Backbone
 from skall.backbones.stages import split_stages
-from skall.registry import Backbone
 
 PREFIX = "timm/"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")

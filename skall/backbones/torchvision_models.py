@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from skall.backbone import Backbone
 from skall.backbones.stages import split_stages
-from skall.registry import Backbone
 
 _BUILD_OPTIONS = {"inception_v3": {"aux_logits": False, "init_weights": True}}
 _DOCUMENTATION = "https://docs.pytorch.org/vision/stable/models/generated/torchvision.models"

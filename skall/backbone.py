@@ -1,0 +1,44 @@
+"""What a backbone is: a trunk, and what it needs of its images."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A trunk that turns images into features, and what it needs of its images.
+
+    Parameters
+    ----------
+    build : callable
+        ``build(weights)`` returns the trunk, an :class:`torch.nn.Module` from float32 images
+        ``(n, 3, h, w)`` to a feature map ``(n, c, h', w')`` or a vector ``(n, c)``. ``weights`` is
+        None for random weights or ``"imagenet"`` for the published ones; a backbone that has none
+        raises ValueError. Networks whose output is a sequence of tokens or a channels-last map
+        return their pooled vector.
+    input_size : int, default=224
+        Height and width, in pixels, of the images that the published weights were trained on.
+    mean, std : tuple of 3 floats, default=ImageNet's
+        Mean and standard deviation, per RGB channel on the scale [0, 1], that the trunk's images
+        are normalised with.
+    stages : callable, optional
+        ``stages(module)`` returns the ordered modules whose composition is the trunk; by default
+        the children of an :class:`torch.nn.Sequential`.
+    license : str, optional
+        Licence of the published weights.
+    url : str, optional
+        Where the published weights come from.
+    """
+
+    build: Callable[[str | None], nn.Module]
+    input_size: int = 224
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    stages: Callable[[nn.Module], Sequence[nn.Module]] | None = None
+    license: str | None = None
+    url: str | None = None
