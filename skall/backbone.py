@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from torch import nn
 
@@ -33,6 +34,11 @@ class Backbone:
         Licence of the published weights.
     url : str, optional
         Where the published weights come from.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a field that is none of these.
     """
 
     build: Callable[[str | None], nn.Module]
@@ -42,3 +48,17 @@ class Backbone:
     stages: Callable[[nn.Module], Sequence[nn.Module]] | None = None
     license: str | None = None
     url: str | None = None
+
+    def __post_init__(self):
+        if not callable(self.build):
+            raise TypeError(f"build must be a function build(weights), got {self.build!r}")
+        if not isinstance(self.input_size, Integral) or self.input_size < 1:
+            raise ValueError(f"input_size must be a number of pixels, got {self.input_size!r}")
+        for name, values in {"mean": self.mean, "std": self.std}.items():
+            numbers = isinstance(values, (tuple, list)) and all(
+                isinstance(value, Real) for value in values
+            )
+            if not numbers or len(values) != 3:
+                raise ValueError(f"{name} must be three numbers, one a channel, got {values!r}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {self.std!r}")

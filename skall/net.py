@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from types import MappingProxyType
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
@@ -166,7 +167,12 @@ class CellNet(NeuralNetClassifier):
         )
 
     def on_epoch_end(self, net, **datasets):
-        # For the learning rate of `history`.
+        # For the learning rate of `history`, and because NaN would only show in the predictions.
+        if not np.isfinite(self.history[-1, "batches", :, "train_loss"]).all():
+            raise ValueError(
+                f"the training loss of epoch {len(self.history)} is not finite; "
+                f"try a learning rate below {self.optimizer_.param_groups[0]['lr']:g}"
+            )
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
 
     def notify(self, method_name, **kwargs):

@@ -118,10 +118,6 @@ VERDICTS = {
         "Backbone(relu, stages=lambda trunk: list(trunk)[:1])",
         "composition of its stages is not the trunk",
     ),
-    "input_size": ("Backbone(relu, input_size='64')", "input_size is '64', not pixels"),
-    "mean": ("Backbone(relu, mean=(0.5, 0.5))", r"mean is \(0\.5, 0\.5\), not three numbers"),
-    "one_mean": ("Backbone(relu, mean=0.5)", r"mean is 0\.5, not three numbers"),
-    "std": ("Backbone(relu, std=(0.5, 0.5, 0.0))", r"std is .*, but must be positive"),
 }
 
 

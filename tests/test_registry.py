@@ -98,3 +98,19 @@ def test_unknown_name_gives_the_nearest_and_the_way_to_timm(name):
 def test_only_strings_are_names(name):
     with pytest.raises(TypeError, match=f"got {type(name).__name__}.*cloning"):
         get_backbone(name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"build": "vgg16"}, TypeError, "build must be a function .*'vgg16'"),
+        ({"input_size": "64"}, ValueError, "input_size must be a number of pixels, got '64'"),
+        ({"input_size": 0}, ValueError, "input_size"),
+        ({"mean": (0.5, 0.5)}, ValueError, r"mean must be three numbers.*\(0\.5, 0\.5\)"),
+        ({"mean": 0.5}, ValueError, "mean must be three numbers"),
+        ({"std": (0.5, 0.5, 0.0)}, ValueError, "std must be positive"),
+    ],
+)
+def test_a_wrong_description_is_refused(fields, error, message):
+    with pytest.raises(error, match=message):
+        Backbone(**{"build": nn.Identity} | fields)

@@ -69,7 +69,7 @@ def test_routing_on(piped):
 def test_routing_on_without_a_request_is_an_error():
     with (
         config_context(enable_metadata_routing=True),
-        pytest.raises(ValueError, match="sample_weight.* not .*requested"),
+        pytest.raises(ValueError, match=r"sample_weight.* not .*requested"),
     ):
         run(Recorder(), params={"sample_weight": WEIGHTS, "groups": CELLS.groups})
 

@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from imblearn.under_sampling import RandomUnderSampler
@@ -235,8 +236,6 @@ def test_parameters_within_a_pipeline():
 
 def test_parallel_workers(files):
     """Workers are given one thread, so this process uses one as well."""
-    import torch
-
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
