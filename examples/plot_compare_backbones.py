@@ -67,8 +67,8 @@ print("Patients kept together:", by_patient, sep="\n")
 # the training part, so it is enough to recognise the slide. Kept apart, the colour of a slide is
 # no help, and what remains is what the network knows about leukaemia: less than it seemed, and not
 # the same for every patient, as the spread of the folds shows. With other cells, of
-# ``random_state=1`` and 2, the random split flattered each network by 0.09 to 0.13. The order of the
-# networks need not stay the same either.
+# ``random_state=1`` and 2, the random split flattered each network by 0.09 to 0.13. The order of
+# the networks need not stay the same either.
 
 figure, axes = plt.subplots(2, 1, figsize=(8, 5), sharex=True, layout="constrained")
 random_split.plot_accuracy(axes[0]).set_title("cells dealt at random")

@@ -156,7 +156,7 @@ class CNNClassifier(CellNet):
     train_split : callable, optional
         One of skorch's splitters, for the validation columns of the history.
     warm_start : bool, default=False
-        Whether another `fit` goes on from the weights of the last.
+        Whether another `fit` goes on from the weights of the last, with a new optimizer.
     verbose : int, default=0
         1 prints skorch's table of epochs.
     **skorch_params
@@ -354,7 +354,7 @@ class CNNClassifier(CellNet):
             self.fit_loop(dataset, epochs=1 if once else self.max_epochs)
         self.notify("on_train_end", X=dataset, y=None)
         self.n_iter_ = len(self.history_)
-        self._put_away(keep_optimizer=self.warm_start or once)
+        self._put_away(keep_optimizer=once)
 
     def initialize_module(self):
         """Build the network; skorch calls it once the classes are known."""

@@ -245,8 +245,10 @@ def _list_backbones(arguments):
     """``skall backbones``."""
     from skall.summary import describe_backbones
 
-    table = describe_backbones()
-    print(table.map(_format_cell).to_string())
+    table = describe_backbones().map(_format_cell)
+    for column in table.columns.intersection(["source", "license", "url"]):
+        table[column] = table[column].str.ljust(table[column].str.len().max())
+    print(table.to_string())
 
 
 def _format_cell(value):

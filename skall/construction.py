@@ -35,7 +35,6 @@ def measure_features(extractor, name, size):
     Parameters
     ----------
     extractor : FeatureExtractor
-        On the CPU.
     name : str
         The backbone's, for messages.
     size : int
@@ -53,7 +52,11 @@ def measure_features(extractor, name, size):
     """
     try:
         with torch.no_grad():
-            features = extractor.trunk(torch.zeros(2, 3, size, size))
+            images = torch.zeros(2, 3, size, size, device=extractor.mean.device)
+            features = extractor.trunk(images)
+    except NotImplementedError:
+        # The meta device lacks an operation: nothing is known of the size.
+        raise
     except (RuntimeError, ValueError, AssertionError) as exc:
         possible = _possible_sizes(name)
         raise ValueError(

@@ -6,6 +6,7 @@ from copy import deepcopy
 from types import MappingProxyType
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
@@ -128,7 +129,9 @@ class CellNet(NeuralNetClassifier):
         options = {"batch_size": self.batch_size, "shuffle": training} | self.get_params_for(name)
         batch_size, shuffle = options.pop("batch_size"), options.pop("shuffle")
         batches = RowBatches(len(dataset), batch_size if batch_size > 0 else len(dataset), shuffle)
-        options = {"batch_sampler": batches, "collate_fn": take_batch} | options
+        # A loader draws a seed for workers; by default from torch's own generator.
+        own = {"batch_sampler": batches, "collate_fn": take_batch, "generator": torch.Generator()}
+        options = own | options
         return getattr(self, name)(dataset, **options)
 
     # -- steps --------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from skall.construction import measure_features
 from skall.network import FeatureExtractor, Network, make_head, pooling_of, probe
 from skall.randomness import seeded
 from skall.registry import get_backbone, list_backbones
@@ -28,6 +29,11 @@ def summarize(estimator):
         ``trainable``, ``non_trainable``, ``optimizer``: numbers of parameters; ``bytes``: size of
         the weights; ``macs``: multiply-accumulates for one image; ``feature_shape``: shape of the
         trunk's output, ``(c, h', w')`` or ``(c,)``.
+
+    Raises
+    ------
+    ValueError
+        Where the network cannot take images of this size.
     """
     backbone = get_backbone(estimator.backbone)
     size = estimator.image_size or backbone.input_size
@@ -39,8 +45,7 @@ def summarize(estimator):
         pooling = pooling_of(estimator.head)
         extractor = FeatureExtractor(backbone.build(None), backbone.mean, backbone.std, pooling)
         extractor.eval()
-        device = extractor.mean.device
-        shape = tuple(extractor(torch.zeros(1, 3, size, size, device=device)).shape[1:])
+        shape = measure_features(extractor, estimator.backbone, size)
         head = make_head(estimator.head, shape, n_outputs, estimator.dropout)
         return Network(extractor, head, frozen)
 

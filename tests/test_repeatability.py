@@ -3,7 +3,6 @@
 import pickle
 import random
 import resource
-import sys
 import threading
 from pathlib import Path
 
@@ -210,15 +209,14 @@ def measure_memory():
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to read the memory")
 def test_ten_fits_do_not_grow_the_process():
-    """A fit that leaked its weights, 4.5 MB, or their optimizer's state would grow it by 45 MB."""
+    """Ten leaked networks of 3 MB, or as many states of their optimizer, would show."""
     net = make_classifier(head="mlp", image_size=128, max_epochs=1)
-    fit = lambda: net.fit(CELLS.data, CELLS.target).predict(CELLS.data)  # noqa: E731
-    for _ in range(5):
-        fit()
-    before = measure_memory()
-    for _ in range(10):
-        fit()
-    grown = measure_memory() - before
+    sizes = []
+    for _ in range(17):
+        net.fit(CELLS.data, CELLS.target).predict(CELLS.data)
+        sizes.append(measure_memory())
     n_bytes = sum(tensor.nbytes for tensor in net.module_.state_dict().values())
-    assert n_bytes > 2_000_000
-    assert grown < 5 * n_bytes, f"{grown / 1e6:.1f} MB in ten fits; sys {sys.platform}"
+    assert n_bytes > 3_000_000
+    # The allocator comes and goes by some MB, a leak only comes: the least of several counts.
+    grown = min(sizes[-4:]) - min(sizes[3:7])
+    assert grown < 4 * n_bytes, [f"{size / 1e6:.1f} MB" for size in sizes]
