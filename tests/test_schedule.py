@@ -61,7 +61,7 @@ def test_a_schedule_starts_anew_with_each_fit():
 
 
 def test_wrong_names_are_refused():
-    with pytest.raises(ValueError, match="lr_schedule='cosin'.*'cosine', 'plateau', 'step'"):
+    with pytest.raises(ValueError, match=r"lr_schedule='cosin'.*'cosine', 'plateau', 'step'"):
         fit_rates(lr_schedule="cosin")
-    with pytest.raises(TypeError, match="lr_schedule__gama.*lr_schedule__gamma"):
+    with pytest.raises(TypeError, match=r"lr_schedule__gama.*lr_schedule__gamma"):
         fit_rates(lr_schedule=torch.optim.lr_scheduler.ExponentialLR, lr_schedule__gama=1)
