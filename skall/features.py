@@ -5,11 +5,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skall.cache import get_store
+from skall.classifier.parameters import check_values
 from skall.construction import build_extractor, make_key, measure_features
 from skall.device import resolve_device
 from skall.extraction import extract_features
-from skall.inputs import check_images
-from skall.parameters import check_values
+from skall.images.inputs import check_images
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 

@@ -5,8 +5,8 @@ from PIL import ImageOps
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skall.cache import get_store
-from skall.inputs import check_images
-from skall.pixels import RESIZES, resize_picture
+from skall.images.inputs import check_images
+from skall.images.pixels import RESIZES, resize_picture
 
 CONTRASTS = {None: None, "equalize": ImageOps.equalize, "autocontrast": ImageOps.autocontrast}
 

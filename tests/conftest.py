@@ -5,6 +5,8 @@ from pathlib import Path
 
 # scikit-learn skips its array API check unless scipy was imported with this.
 os.environ["SCIPY_ARRAY_API"] = "1"
+# Read when torch is imported: on tiny networks threads wait for each other more than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # torch's waiting threads would slow down whatever else runs on the machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

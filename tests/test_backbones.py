@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from skall.backbones import shipped
 from skall.backbone import Backbone
+from skall.backbones import shipped
 from skall.registry import GROUP, get_backbone
 from skall.weights import CLASSIFIERS
 

@@ -183,11 +183,10 @@ def test_double_underscores_reach_their_parts():
         iterator_train__batch_size=2,
         callbacks__print_log=None,
         verbose=1,
-        warm_start=True,
     )
     assert isinstance(net, NeuralNetClassifier)
     for estimator in (net, clone(net)):
-        estimator.fit(PIXELS, LABELS)
+        estimator.partial_fit(PIXELS, LABELS)
         (group,) = estimator.optimizer_.param_groups
         assert group["betas"] == (0.5, 0.6) and group["weight_decay"] == 0.01
         assert estimator.criterion_.label_smoothing == 0.3
@@ -219,7 +218,7 @@ def test_unshuffled_training():
 def test_another_optimizer_comes_with_its_arguments():
     params = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "weight_decay": 0.5}
     for net in (make_classifier(**params), make_classifier().set_params(**params)):
-        net.set_params(warm_start=True).fit(PIXELS, LABELS)
+        net.partial_fit(PIXELS, LABELS)
         (group,) = net.optimizer_.param_groups
         assert group["momentum"] == 0.9 and group["weight_decay"] == 0.5 and group["lr"] == 1e-4
 

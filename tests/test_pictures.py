@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from skall import ImagePreprocessor
-from skall.inputs import as_images
+from skall.images.inputs import as_images
 
 SIZE = 8
 RGB = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)

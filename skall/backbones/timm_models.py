@@ -3,6 +3,7 @@
 import socket
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -52,10 +53,12 @@ class TimmTrunk:
         return f"timm {architecture}" + (f" ({tag})" if tag else "")
 
 
+@cache
 def _gives_map(model: str) -> bool:
     """Whether a model gives a channels-first map when its pooling is taken away.
 
-    timm does not say so of every model; the shapes on the meta device cost no arithmetic.
+    timm does not say so of every model; the shapes on the meta device cost no arithmetic, but
+    half of the time of a fit on a few images. The answer depends on the name alone.
     """
     import timm
 

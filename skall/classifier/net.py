@@ -12,11 +12,11 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from torch import nn
 
+from skall.classifier.parameters import check_names, list_parameters
+from skall.classifier.schedule import make_schedule
+from skall.classifier.training import RowBatches, take_batch
 from skall.device import resolve_device
 from skall.network import BLOCK, choose_multiple, run_padded
-from skall.parameters import check_names, list_parameters
-from skall.schedule import make_schedule
-from skall.training import RowBatches, take_batch
 
 
 class TrainingStopped(Exception):  # noqa: N818 - a signal, as StopIteration

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 
 from skall.cache import get_store
-from skall.schedule import SCHEDULES
+from skall.classifier.schedule import SCHEDULES
 
 COMPONENTS = (
     *("optimizer", "lr_schedule", "criterion"),

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch.nn.functional import interpolate
 
-from skall.pixels import (
+from skall.images.pixels import (
     check_pixels,
     convert_to_rgb,
     digest,

@@ -9,8 +9,8 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skall.images import ArrayImages, FileImages, FlatImages, PictureImages
-from skall.pixels import check_pixels
+from skall.images.pixels import check_pixels
+from skall.images.rows import ArrayImages, FileImages, FlatImages, PictureImages
 
 
 def check_images(estimator, X, *, reset):

@@ -13,19 +13,19 @@ from skorch.utils import is_dataset
 from torch import nn
 
 from skall.cache import get_store
+from skall.classifier.net import CellNet, TrainingStopped
+from skall.classifier.parameters import check_names, check_values
+from skall.classifier.persistence import decode_params, read_folder, restore, save_classifier
+from skall.classifier.targets import check_groups, check_sample_weight, check_targets, weigh_classes
+from skall.classifier.training import CellDataset, gather_rows
 from skall.construction import build_extractor, make_key, measure_features
 from skall.device import resolve_device
 from skall.extraction import extract_features
-from skall.inputs import check_images
-from skall.net import CellNet, TrainingStopped
+from skall.images.inputs import check_images
 from skall.network import Network, make_head, pooling_of
-from skall.parameters import check_names, check_values
-from skall.persistence import decode_params, read_folder, restore, save_classifier
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 from skall.summary import summarize
-from skall.targets import check_groups, check_sample_weight, check_targets, weigh_classes
-from skall.training import CellDataset, gather_rows
 
 
 def get_estimator(name, **params):
@@ -121,8 +121,8 @@ class CNNClassifier(CellNet):
         Learning rate; by default 1e-4 where the trunk is trained and 1e-3 for a head alone.
     weight_decay : float, default=0.01
     lr_schedule : {None, "cosine", "plateau", "step"} or class, default=None
-        How the learning rate changes; see :func:`skall.schedule.make_schedule`. Arguments of the
-        scheduler have the prefix ``lr_schedule__``.
+        How the learning rate changes, see :func:`skall.classifier.schedule.make_schedule`;
+        arguments of the scheduler have the prefix ``lr_schedule__``.
     warmup_epochs : int, default=0
         Not implemented yet.
     max_epochs : int, default=20

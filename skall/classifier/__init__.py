@@ -1,0 +1,5 @@
+"""The estimator: a convolutional network as a scikit-learn classifier."""
+
+from skall.classifier.estimator import CNNClassifier, get_estimator, load
+
+__all__ = ["CNNClassifier", "get_estimator", "load"]
