@@ -1,5 +1,6 @@
 """The estimator: a convolutional network as a scikit-learn classifier."""
 
-from skall.classifier.estimator import CNNClassifier, get_estimator, load
+from skall.classifier.estimator import CNNClassifier
+from skall.classifier.factory import get_estimator, load
 
 __all__ = ["CNNClassifier", "get_estimator", "load"]

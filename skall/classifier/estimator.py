@@ -15,7 +15,7 @@ from torch import nn
 from skall.cache import get_store
 from skall.classifier.net import CellNet, TrainingStopped
 from skall.classifier.parameters import check_names, check_values
-from skall.classifier.persistence import decode_params, read_folder, restore, save_classifier
+from skall.classifier.persistence import save_classifier
 from skall.classifier.targets import check_groups, check_sample_weight, check_targets, weigh_classes
 from skall.classifier.training import CellDataset, gather_rows
 from skall.construction import build_extractor, make_key, measure_features
@@ -26,64 +26,6 @@ from skall.network import Network, make_head, pooling_of
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 from skall.summary import summarize
-
-
-def get_estimator(name, **params):
-    """The classifier of a backbone's name.
-
-    Parameters
-    ----------
-    name : str
-        A name of :func:`~skall.list_backbones`, or ``"timm/<model>"`` for any of timm's models.
-    **params
-        Parameters of :class:`CNNClassifier`.
-
-    Returns
-    -------
-    CNNClassifier
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, with the nearest ones, or a name that two packages claim.
-
-    Examples
-    --------
-    >>> from skall import get_estimator
-    >>> get_estimator("squeezenet", trainable="head")
-    CNNClassifier(backbone='squeezenet', trainable='head')
-    """
-    get_backbone(name)
-    return CNNClassifier(backbone=name, **params)
-
-
-def load(folder):
-    """Read a classifier that :meth:`CNNClassifier.save` wrote.
-
-    Nothing is unpickled, and no name in the files is imported: the backbone is looked up among
-    the registered ones.
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    CNNClassifier
-        Fitted, on the CPU.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where the folder does not hold a classifier that this version can read.
-    """
-    description, state = read_folder(folder)
-    try:
-        classifier = CNNClassifier(**decode_params(description["params"]))
-        restore(classifier, description, state)
-    except KeyError as exc:
-        raise ValueError(f"the description in {str(folder)!r} lacks {exc}") from exc
-    return classifier
 
 
 class CNNClassifier(CellNet):
@@ -334,9 +276,9 @@ class CNNClassifier(CellNet):
         if fresh:
             self.classes_inferred_ = classes
             self.n_iter_ = 0
-            self.device_ = resolve_device(self.device)
-            self.precision_ = "float32"
-            self.n_threads_ = torch.get_num_threads()
+        self.device_ = resolve_device(self.device)
+        self.precision_ = "float32"
+        self.n_threads_ = torch.get_num_threads()
         with seeded(draw_seed(self.random_state) + self.n_iter_, self.device_):
             if fresh:
                 self.initialize()
@@ -346,6 +288,7 @@ class CNNClassifier(CellNet):
     def _train(self, images, learned, once):
         """Train for one epoch or all, and keep what prediction, or more training, needs."""
         self.module_.to(self.device_)
+        self.criterion_.to(self.device_)
         if self.optimizer_ is None:
             self._initialize_optimizer()
         dataset = self._make_dataset(images, learned.rows, learned.targets, learned.weights)
