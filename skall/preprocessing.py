@@ -5,7 +5,7 @@ from PIL import ImageOps
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skall.cache import get_store
-from skall.images.inputs import check_images
+from skall.images.inputs import as_images, check_images
 from skall.images.pixels import RESIZES, resize_picture
 
 CONTRASTS = {None: None, "equalize": ImageOps.equalize, "autocontrast": ImageOps.autocontrast}
@@ -79,7 +79,8 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):
         ndarray of uint8, shape (n, size, size, 3)
         """
         self._check_parameters()
-        images = check_images(self, X, reset=not hasattr(self, "n_features_in_"))
+        fitted = hasattr(self, "n_features_in_")
+        images = check_images(self, X, reset=False) if fitted else as_images(X)
         store = get_store(self.memory)
         return np.stack([self._make(images, row, store) for row in range(len(images))])
 
@@ -103,7 +104,7 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):
             raise ValueError(f"resize must be one of {', '.join(RESIZES)}; got {self.resize!r}")
         if self.contrast == "clahe":
             raise NotImplementedError("contrast='clahe' is not implemented yet")
-        if self.contrast not in CONTRASTS:
+        if self.contrast not in list(CONTRASTS):
             raise ValueError(
                 f"contrast must be one of {', '.join(map(str, CONTRASTS))}; got {self.contrast!r}"
             )

@@ -271,7 +271,8 @@ class CNNClassifier(CellNet):
         if len(classes) < 2 or (known is None and fresh and np.ptp(learned.targets) == 0):
             raise ValueError(
                 f"y holds one class, {classes.tolist()[learned.targets[0]]!r} (rows of weight 0 do "
-                "not count); a classifier needs rows of at least 2 classes"
+                "not count); a classifier needs rows of at least 2 classes, or at its first "
+                "partial_fit all of them as `classes`"
             )
         if fresh:
             self.classes_inferred_ = classes
