@@ -1,7 +1,11 @@
 """Compare convolutional networks on blood-cell images as scikit-learn classifiers."""
 
+import os
 from importlib import import_module
 from importlib.metadata import version
+
+# What Apple's GPUs lack is to be computed on the CPU; torch reads this when it is loaded.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 __version__ = version("skall")
 

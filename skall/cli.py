@@ -8,6 +8,7 @@ import ast
 import inspect
 import json
 import os
+import re
 import shlex
 import sys
 import warnings
@@ -47,10 +48,8 @@ def main(argv=None):
     int
         Exit status: 0, 2 for a mistake of the user's, 130 when interrupted.
     """
-    # torch reads these once, when it is loaded: waiting threads that spin slow everything down
-    # where cores are shared, and what Apple's GPUs lack is to be computed on the CPU.
+    # Waiting threads that spin slow everything down where cores are shared; torch reads it once.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     argv = sys.argv[1:] if argv is None else argv
     arguments = _make_parser(argv).parse_args(argv)
     with warnings.catch_warnings():
@@ -131,7 +130,17 @@ def _add_compare_options(parser):
     )
     names = ",".join(DEFAULTS["backbones"])
     add("--backbones", type=_parse_names, metavar="A,B", help=f"names (default: {names})")
-    add("--cv", type=int, metavar="K", help=f"folds (default: {DEFAULTS['cv']})")
+    add(
+        "--groups",
+        metavar="REGEX",
+        help="finds the patient in the names of files in class folders, as '(.+)_[0-9]+'",
+    )
+    add(
+        "--cv",
+        type=_parse_cv,
+        metavar="K",
+        help=f"folds, or 'fold' for those that the data come with (default: {DEFAULTS['cv']})",
+    )
     add("--repeats", type=int, metavar="N", help="how often they are dealt anew (default: 1)")
     add("--scoring", type=_parse_names, metavar="A,B", help="metrics (default: all)")
     add("--pos-label", metavar="LABEL", help="the positive class (default: the leukaemic one)")
@@ -147,6 +156,7 @@ def _add_classifier_options(parser):
     from skall.classifier import CNNClassifier
 
     group = parser.add_argument_group("parameters of every network (skall.CNNClassifier)")
+    meanings = _read_meanings(CNNClassifier.__doc__)
     for name, parameter in inspect.signature(CNNClassifier.__init__).parameters.items():
         is_option = parameter.kind is parameter.KEYWORD_ONLY and name not in NOT_OPTIONS
         if is_option and not inspect.isclass(parameter.default):
@@ -154,8 +164,21 @@ def _add_classifier_options(parser):
                 _spell(name),
                 type=_parse_value,
                 metavar="VALUE",
-                help=f"default: {_format_value(parameter.default)}",
+                help=f"{meanings[name]} (default: {_format_value(parameter.default)})",
             )
+
+
+def _read_meanings(docstring):
+    """Type and description of each parameter of a numpydoc docstring, as one line of help."""
+    section = inspect.cleandoc(docstring).partition("Parameters\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^(\w+) : (.+)\n((?: +.+\n?)*)", section, flags=re.MULTILINE)
+    meanings = {}
+    for name, kind, text in entries:
+        kind = kind.partition(", default")[0].removesuffix(", optional")
+        words = re.sub(r":\w+:`([^`]+)`", r"\1", " ".join(text.split()))
+        words = words.replace("``", "").replace("%", "%%")
+        meanings[name] = f"{kind}. {words}" if words else kind
+    return meanings
 
 
 def _spell(name):
@@ -164,6 +187,11 @@ def _spell(name):
 
 def _parse_names(text):
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _parse_cv(text):
+    """A number of folds, or the word for the data's own."""
+    return text if text == "fold" else int(text)
 
 
 def _parse_value(text):
@@ -193,7 +221,13 @@ def _compare(arguments):
     data = given.pop("data", None)
     options = DEFAULTS | (SYNTHETIC_OPTIONS if data is None else {}) | given
     command = _spell_command(data, options)
-    cells = _load(data)
+    if data is not None and "out" in options:
+        _keep_apart(data, options["out"])
+    cells = _load(data, options.pop("groups", None))
+    if options["cv"] == "fold":
+        options["cv"] = _split_as_given(cells)
+    elif "fold" in cells:
+        warnings.warn("the data come with folds, which are not used; --cv fold does", stacklevel=2)
     backbones, seed = options.pop("backbones"), options.pop("seed")
     options.setdefault("pos_label", cells.pos_label)
     comparison = compare(
@@ -203,28 +237,46 @@ def _compare(arguments):
         results = {"command": command, "positive_class": comparison.pos_label_}
         print(json.dumps(results | {"estimators": comparison.to_dict()}, indent=2, allow_nan=False))
         return
-    print(f"{comparison}\n")
+    print(f"{comparison}\nmean ± standard deviation over the folds\n")
     if "out" in options:
         print(f"Written to {options['out']}: scores.csv, predictions.csv, table.csv, accuracy.png")
     print(f"The full command:\n  {command}")
 
 
-def _load(data):
+def _keep_apart(data, out):
+    """Results among the images would be taken for images."""
+    inner, outer = os.path.realpath(out), os.path.realpath(data)
+    if os.path.commonpath([inner, outer]) == outer:
+        raise ValueError(f"--out {out!r} lies in the data, {data!r}; choose another folder")
+
+
+def _split_as_given(cells):
+    """The folds that the data set comes with."""
+    import numpy as np
+    from sklearn.model_selection import PredefinedSplit
+
+    if "fold" not in cells:
+        raise ValueError("--cv fold: these data come without folds; give a number")
+    return PredefinedSplit(np.unique(cells.fold, return_inverse=True)[1])
+
+
+def _load(data, groups):
     """The user's cells, or the synthetic ones."""
     from skall.datasets import load_cells, make_blood_cells
 
     if data is not None:
-        cells = load_cells(data)
+        cells = load_cells(data, groups=groups)
         if cells.groups is None:
             warnings.warn(
-                "no patients are known: one on both sides of a split makes scores too good",
+                "no patients are known; a patient on both sides of a split makes scores too good: "
+                "give --groups, or a CSV file with a column group",
                 stacklevel=2,
             )
         return cells
     cells = make_blood_cells(**SYNTHETIC_CELLS)
     print(
         f"No DATA given: {SYNTHETIC_CELLS['n_samples']} synthetic cells of "
-        f"{SYNTHETIC_CELLS['n_patients']} patients",
+        f"{SYNTHETIC_CELLS['n_patients']} patients and small settings, a minute or two on 2 cores",
         file=sys.stderr,
     )
     return cells

@@ -7,6 +7,8 @@ import torch
 
 from skall.network import BLOCK, choose_multiple, run_padded
 
+PASS_SIZE = 2 * BLOCK
+
 
 def digest_trunk(extractor):
     """Bytes that identify what an extractor computes: its weights, normalisation and pooling.
@@ -26,40 +28,43 @@ def digest_trunk(extractor):
     return state.digest()
 
 
-def extract_features(extractor, images, size, *, store, key, batch_size):
-    """Features of every image, from the store where it has them.
+def extract_features(extractor, images, rows, size, *, store, key):
+    """Features of images, from the store where it has them.
 
     Parameters
     ----------
     extractor : FeatureExtractor
         On the device to run on, in evaluation mode.
     images : Images
-        n rows.
+    rows : sequence of int, length n
+        Which of the images; each once, so that none is computed twice.
     size : int
         Height and width, in pixels, that the images are brought to.
     store : Store
     key : bytes or None
         What identifies the extractor in the store; None keeps its features out of it.
-    batch_size : int
-        Images a pass.
 
     Returns
     -------
     torch.Tensor
         float32 ``(n, c, h', w')`` or ``(n, c)``, on the CPU.
     """
-    names = [images.fingerprint(row) + b"|%d|" % size + (key or b"") for row in range(len(images))]
-    found = [None if key is None else store.get(name) for name in names]
-    missing = [row for row, features in enumerate(found) if features is None]
-    for start in range(0, len(missing), batch_size):
-        rows = missing[start : start + batch_size]
-        batch = images.read_batch(rows, size, store).to(extractor.mean.device)
+    device = extractor.mean.device
+    names = [None] * len(rows)
+    if key is not None:
+        suffix = f"|{size}|{device.type}|".encode() + key
+        names = [images.fingerprint(row) + suffix for row in rows]
+    found = [name and store.get(name) for name in names]
+    missing = [place for place, features in enumerate(found) if features is None]
+    for start in range(0, len(missing), PASS_SIZE):
+        places = missing[start : start + PASS_SIZE]
+        batch = images.read_batch([rows[place] for place in places], size, store).to(device)
         with torch.no_grad():
             # What is stored must not depend on the batch it was computed in.
-            multiple = choose_multiple(len(rows), size) if key is None else BLOCK
+            multiple = choose_multiple(len(places), size) if key is None else BLOCK
             features = run_padded(extractor, batch, multiple).cpu().numpy()
-        for row, array in zip(rows, features, strict=True):
-            found[row] = array
+        for place, array in zip(places, features, strict=True):
+            found[place] = array
             if key is not None:
-                store.put(names[row], array)
+                store.put(names[place], array)
     return torch.from_numpy(np.stack(found))

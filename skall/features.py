@@ -13,8 +13,6 @@ from skall.images.inputs import check_images
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 
-BATCH_SIZE = 32
-
 
 class CNNFeatures(TransformerMixin, BaseEstimator):
     """Turn images into the features of a backbone's trunk, for any scikit-learn classifier.
@@ -119,16 +117,16 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         -------
         ndarray of float32, shape (n, n_features)
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "extractor_")
         images = check_images(self, X, reset=False)
         try:
             features = extract_features(
                 self.extractor_.to(resolve_device(self.device)),
                 images,
+                range(len(images)),
                 self.image_size_,
                 store=get_store(self.memory),
                 key=self._key,
-                batch_size=BATCH_SIZE,
             )
         finally:
             self.extractor_.cpu()
@@ -145,7 +143,7 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         -------
         ndarray of str
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "extractor_")
         names = [f"{self.backbone}_{number}" for number in range(self.feature_shape_[0])]
         return np.array(names, dtype=object)
 

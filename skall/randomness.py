@@ -42,9 +42,15 @@ def seeded(seed, device="cpu"):
             torch.default_generator.manual_seed(seed)
             yield
     else:
-        index = device.index if device.index is not None else 0
         module = torch.get_device_module(device)
+        index = device.index
+        if index is None:
+            index = module.current_device() if device.type == "cuda" else 0
         with torch.random.fork_rng(devices=[index], device_type=device.type):
             torch.default_generator.manual_seed(seed)
-            module.manual_seed(seed)
+            if device.type == "cuda":
+                with torch.cuda.device(index):
+                    module.manual_seed(seed)
+            else:
+                module.manual_seed(seed)
             yield

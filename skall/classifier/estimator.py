@@ -268,11 +268,17 @@ class CNNClassifier(CellNet):
         class_weight = weigh_classes(self.class_weight, classes, codes, weight)
         groups = check_groups(groups, len(images))
         learned = gather_rows(images, codes, weight, groups, class_weight)
+        if self.train_split is not None and learned.has_company:
+            raise NotImplementedError(
+                "train_split does not know yet which rows belong together: with groups, or copies "
+                "of an image, pass train_split=None"
+            )
         if len(classes) < 2 or (known is None and fresh and np.ptp(learned.targets) == 0):
+            weightless = "" if weight is None else " (rows of weight 0 do not count)"
+            remedy = ", or all of them as `classes`" if once else ""
             raise ValueError(
-                f"y holds one class, {classes.tolist()[learned.targets[0]]!r} (rows of weight 0 do "
-                "not count); a classifier needs rows of at least 2 classes, or at its first "
-                "partial_fit all of them as `classes`"
+                f"y holds one class, {classes.tolist()[learned.targets[0]]!r}{weightless}; a "
+                f"classifier needs rows of at least 2 classes{remedy}"
             )
         if fresh:
             self.classes_inferred_ = classes
@@ -280,21 +286,26 @@ class CNNClassifier(CellNet):
         self.device_ = resolve_device(self.device)
         self.precision_ = "float32"
         self.n_threads_ = torch.get_num_threads()
-        with seeded(draw_seed(self.random_state) + self.n_iter_, self.device_):
+        try:
+            with seeded(draw_seed(self.random_state) + self.n_iter_, self.device_):
+                if fresh:
+                    self.initialize()
+                self._train(images, learned, once)
+        except BaseException:
+            # What is half trained must not predict.
             if fresh:
-                self.initialize()
-            self._train(images, learned, once)
+                self._forget()
+            raise
         return self
 
     def _train(self, images, learned, once):
         """Train for one epoch or all, and keep what prediction, or more training, needs."""
-        self.module_.to(self.device_)
-        self.criterion_.to(self.device_)
+        self._move(self.device_)
         if self.optimizer_ is None:
             self._initialize_optimizer()
         dataset = self._make_dataset(images, learned.rows, learned.targets, learned.weights)
-        self.notify("on_train_begin", X=dataset, y=None)
         with suppress(TrainingStopped):
+            self.notify("on_train_begin", X=dataset, y=None)
             self.fit_loop(dataset, epochs=1 if once else self.max_epochs)
         self.notify("on_train_end", X=dataset, y=None)
         self.n_iter_ = len(self.history_)
@@ -309,11 +320,18 @@ class CNNClassifier(CellNet):
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         head = make_head(self.head, shape, n_outputs, self.dropout)
         frozen = self.trainable == "head"
-        self._trunk_key = (
-            make_key(extractor, self.backbone, self.weights, self.random_state) if frozen else None
-        )
         self.module_ = Network(extractor, head, frozen)
+        self._renew_trunk_key()
         return self
+
+    def _renew_trunk_key(self):
+        """Name the features of a frozen trunk in the store, by its weights as they are now."""
+        extractor = self.module_.extractor
+        self._trunk_key = (
+            make_key(extractor, self.backbone, self.weights, self.random_state)
+            if self.module_.frozen
+            else None
+        )
 
     # -- data ---------------------------------------------------------------------------------
 
@@ -329,15 +347,10 @@ class CNNClassifier(CellNet):
         if not self.module_.frozen:
             read = partial(images.read_batch, size=size, store=store)
             return CellDataset(read, "images", rows, targets, weights)
-        features = extract_features(
-            self.module_.extractor.eval(),
-            images,
-            size,
-            store=store,
-            key=self._trunk_key,
-            batch_size=self.batch_size if self.batch_size > 0 else len(images),
-        )
-        return CellDataset(features.__getitem__, "features", rows, targets, weights)
+        each, places = np.unique(rows, return_inverse=True)
+        extractor = self.module_.extractor.eval()
+        features = extract_features(extractor, images, each, size, store=store, key=self._trunk_key)
+        return CellDataset(features.__getitem__, "features", places, targets, weights)
 
     # -- prediction ---------------------------------------------------------------------------
 

@@ -158,8 +158,10 @@ class CellNet(NeuralNetClassifier):
                 "attribute `reduction`; fit without sample_weight and class_weight, or add it"
             )
         reduction, self.criterion_.reduction = self.criterion_.reduction, "none"
-        losses = self.criterion_(y_pred, y_true)
-        self.criterion_.reduction = reduction
+        try:
+            losses = self.criterion_(y_pred, y_true)
+        finally:
+            self.criterion_.reduction = reduction
         return (losses * X["sample_weight"].to(losses)).mean()
 
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **step):
@@ -192,6 +194,7 @@ class CellNet(NeuralNetClassifier):
             super().load_params(*args, **kwargs)
         finally:
             self.device = device
+        self._renew_trunk_key()
 
     # -- where the weights are ----------------------------------------------------------------
 
@@ -212,14 +215,32 @@ class CellNet(NeuralNetClassifier):
         if not keep_optimizer:
             self.optimizer_ = None
         if not self.keep_on_device:
-            self.module_.cpu()
-            self.criterion_.cpu()
+            self._move("cpu")
+
+    def _move(self, device):
+        """Bring the weights, and what goes with them, to a device."""
+        self.module_.to(device)
+        self.criterion_.to(device)
+        if self.optimizer_ is not None:
+            # Loading casts the state to the device of the weights.
+            self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+
+    def _forget(self):
+        """Be unfitted again."""
+        self.initialized_ = False
+        for name in ("module_", "optimizer_"):
+            vars(self).pop(name, None)
 
     def __getstate__(self):
         # skorch pickles CUDA tensors in a file of their own; here they go to the CPU.
         state = vars(self).copy()
         if self.initialized_ and self.module_.device.type != "cpu":
-            state["module_"] = deepcopy(self.module_).cpu()
+            copy = CellNet.__new__(type(self))
+            # Copied together, so that the optimizer's weights are the module's.
+            parts = {name: state[name] for name in ("module_", "criterion_", "optimizer_")}
+            vars(copy).update(deepcopy(parts))
+            copy._move("cpu")
+            state |= {name: vars(copy)[name] for name in parts}
         return state
 
     def __setstate__(self, state):

@@ -4,6 +4,8 @@ import inspect
 from difflib import get_close_matches
 from numbers import Integral, Real
 
+from torch import nn
+
 from skall.cache import get_store
 from skall.classifier.schedule import SCHEDULES
 
@@ -103,7 +105,10 @@ VALUES = {
         "'all', 'head' or a number of stages",
     ),
     "head": (
-        lambda value: callable(value) or _one_of("linear", "mlp")(value),
+        lambda value: (
+            (callable(value) and not isinstance(value, nn.Module))
+            or _one_of("linear", "mlp")(value)
+        ),
         "'linear', 'mlp' or a callable (feature_shape, n_outputs) -> torch.nn.Module",
     ),
     "dropout": (_real(0, 1), "a number in [0, 1)"),

@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
 import skall
-from skall.construction import make_key
 from skall.randomness import seeded
 
 FORMAT = 1
@@ -116,10 +115,7 @@ def restore(classifier, description, state):
     except RuntimeError as exc:
         raise ValueError(f"the saved weights do not fit the network: {exc}") from exc
     classifier._put_away(keep_optimizer=False)
-    if classifier.module_.frozen:
-        classifier._trunk_key = make_key(
-            classifier.module_.extractor, classifier.backbone, weights, classifier.random_state
-        )
+    classifier._renew_trunk_key()
     classifier.device_ = torch.device(description["device"])
     classifier.history_ = History(description["history"])
     classifier.n_features_in_ = description["n_features_in"]
@@ -150,14 +146,15 @@ def _encode(value, name):
         return float(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, tuple):
         return {"tuple": [_encode(item, name) for item in value]}
+    if isinstance(value, list):
+        return [_encode(item, name) for item in value]
     if isinstance(value, dict):
         return {"dict": [[_encode(k, name), _encode(v, name)] for k, v in value.items()]}
     raise TypeError(
-        f"{name}={value!r} cannot be saved: JSON holds numbers, strings, tuples and dicts of them, "
-        f"and never names code. Set {name} to its default before save(), which leaves the "
-        "predictions as they are, or pickle the classifier"
+        f"{name}={value!r} cannot be saved: JSON holds numbers, strings, "
+        "lists, tuples and dicts of them, and never names code; pickle the classifier instead"
     )
 
 
@@ -171,6 +168,8 @@ def _decode(value):
         if "tuple" in value:
             return tuple(_decode(item) for item in value["tuple"])
         return {_decode(key): _decode(item) for key, item in value["dict"]}
+    if isinstance(value, list):
+        return [_decode(item) for item in value]
     return value
 
 

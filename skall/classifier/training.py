@@ -9,6 +9,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch.utils.data import Dataset, Sampler
 
+# Beyond this mean number of copies, weights enter the loss instead: an epoch must end.
+MOST_COPIES = 100
+
 
 @dataclass
 class TrainingRows:
@@ -30,6 +33,11 @@ class TrainingRows:
     targets: np.ndarray
     weights: np.ndarray | None
     groups: np.ndarray
+
+    @property
+    def has_company(self):
+        """Whether any rows belong together, as copies of an image or by their group."""
+        return len(np.unique(self.groups)) < len(self.groups)
 
 
 def gather_rows(images, targets, sample_weight=None, groups=None, class_weight=None):
@@ -65,7 +73,7 @@ def gather_rows(images, targets, sample_weight=None, groups=None, class_weight=N
     group = _join_groups(image_codes, groups[kept] if groups is not None else image_codes)
 
     rows, group = kept[first], group[first]
-    if np.array_equal(total, np.rint(total)):
+    if np.array_equal(total, np.rint(total)) and total.sum() <= MOST_COPIES * len(total):
         copies = total.astype(int)
         rows, group = np.repeat(rows, copies), np.repeat(group, copies)
         total = np.ones(len(rows))

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
 
-from skall.classifier import get_estimator
+from skall.classifier import CNNClassifier, get_estimator
+from skall.classifier.parameters import check_values
+from skall.device import resolve_device
 
 BASELINES = ("dummy",)
 
@@ -46,6 +48,8 @@ def make_candidates(estimators, baselines=True, params=None):
     by_name = not isinstance(estimators, Mapping)
     if by_name:
         names = _check_names(estimators)
+        if not names:
+            raise ValueError("there is no backbone to compare; skall.list_backbones() names them")
         candidates = {name: get_estimator(name, **params) for name in names}
     else:
         _refuse_params(params)
@@ -84,6 +88,9 @@ def _check_classifier(name, estimator):
         raise TypeError(f"{name!r} is the class {estimator.__name__}; give an instance of it")
     if not is_classifier(estimator):
         raise TypeError(f"{name!r} is no classifier: {estimator!r}")
+    if isinstance(estimator, CNNClassifier):
+        check_values(estimator)
+        resolve_device(estimator.device)
 
 
 def _check_distinct(names):

@@ -165,6 +165,8 @@ def _check_classes(folds, y, groups, cv):
         return _advise(y, groups, cv, fold.seed) if isinstance(cv, Integral) else ""
 
     for fold in folds:
+        if np.intersect1d(fold.train, fold.test).size:
+            raise ValueError(f"{fold.title} tests samples that it has trained on; mend the cv")
         missing = _list_missing(y, fold.train)
         if missing:
             raise ValueError(

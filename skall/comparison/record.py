@@ -57,7 +57,8 @@ class Record:
         ValueError
             If it holds another one; the message says what differs.
         """
-        if self.earlier is None:
+        if self.earlier is None or not any(self.folder.glob("folds/*/*.json")):
+            self.earlier = None
             write_json(self._fingerprint, fingerprint, indent=1)
             return
         differences = [
@@ -109,6 +110,7 @@ def describe_call(estimators, X, y, groups, folds, **settings):
         f"estimator {name!r}, {parameter}": _describe(value)
         for name, estimator in estimators.items()
         for parameter, value in {"class": type(estimator), **estimator.get_params()}.items()
+        if parameter not in ("verbose", "memory", "keep_on_device")
     }
     return {
         **{f"version of {package}": version(package) for package in _VERSIONS},
@@ -127,5 +129,8 @@ def _describe(value):
     if value is None or isinstance(value, (bool, int, float, str)):
         return repr(value)
     if inspect.isclass(value) or inspect.isroutine(value):
-        return f"{value.__module__}.{value.__qualname__}"
+        code = getattr(value, "__code__", None)
+        constants = [] if code is None else [c for c in code.co_consts if not inspect.iscode(c)]
+        body = "" if code is None else f" {joblib.hash((code.co_code, constants))}"
+        return f"{value.__module__}.{value.__qualname__}{body}"
     return f"{type(value).__qualname__} {joblib.hash(value)}"

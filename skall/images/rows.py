@@ -85,15 +85,16 @@ class FileImages(Images):
         return len(self.paths)
 
     def describe(self, row):
-        return f"row {row}, file {self.paths[row]!r}"
+        # Not the row: within a fold, numbers are not those of the user's X.
+        return f"file {self.paths[row]!r}"
 
     def identity(self, row):
-        return self.paths[row].encode()
+        return os.fsencode(self.paths[row])
 
     def fingerprint(self, row):
         path = os.path.abspath(self.paths[row])
         status = os.stat(path)
-        return f"{path}|{status.st_size}|{status.st_mtime_ns}".encode()
+        return os.fsencode(f"{path}|{status.st_size}|{status.st_mtime_ns}")
 
     def open(self, row):
         try:
