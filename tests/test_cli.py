@@ -192,3 +192,34 @@ def test_python_dash_m():
         [sys.executable, "-m", "skall", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == f"skall {__version__}"
+
+
+def test_results_do_not_go_among_the_images(folder, capsys):
+    for out in (folder, folder / "report"):
+        assert main(["compare", str(folder), *TINY, "--out", str(out)]) == 2
+        assert "choose another folder" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == ["all", "hem"]
+
+
+def test_a_mistake_does_not_take_the_folder(folder, tmp_path, capsys):
+    command = ["compare", str(folder), *TINY, "--weights", "none", "--out", str(tmp_path / "out")]
+    assert main([*command, "--trainable", "heads"]) == 2
+    assert "trainable='heads'" in capsys.readouterr().err
+    assert main(command) == 0
+
+
+@pytest.mark.filterwarnings("default:no patients:UserWarning", "default:the data:UserWarning")
+def test_folds_and_patients_of_the_data(folder, tmp_path, capsys):
+    paths = sorted(folder.rglob("*.png"))
+    table = pd.DataFrame({"path": paths, "label": [path.parent.name for path in paths]})
+    table["fold"] = np.arange(len(table)) % 2
+    table.to_csv(tmp_path / "cells.csv", index=False)
+    command = ["compare", str(tmp_path / "cells.csv"), *TINY, "--weights", "none"]
+    command += ["--pos-label", "all"]
+    assert main([*command, "--out", str(tmp_path / "dealt")]) == 0
+    assert "--cv fold" in capsys.readouterr().err
+    assert main([*command, "--cv", "fold", "--out", str(tmp_path / "given")]) == 0
+    predictions = pd.read_csv(tmp_path / "given" / "predictions.csv")
+    assert (predictions["fold"] == predictions["sample"] % 2).all()
+    assert main(["compare", str(folder), *TINY, "--cv", "fold"]) == 2
+    assert "without folds" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 from skorch.dataset import ValidSplit
 from torch.optim.lr_scheduler import StepLR
@@ -220,3 +221,37 @@ def test_a_frozen_trunk_stays_as_it_is():
     states = net.module_.state_dict(), longer.module_.state_dict()
     for name, tensor in states[0].items():
         assert torch.equal(tensor, states[1][name]) == name.startswith("extractor."), name
+
+
+def test_a_fit_that_fails_is_forgotten(tmp_path):
+    net = make_classifier().fit(IMAGES, CODES)
+    net.set_params(weights=tmp_path / "none.safetensors")
+    with pytest.raises(FileNotFoundError):
+        net.fit(IMAGES, CODES)
+    with pytest.raises(NotFittedError):
+        net.predict(IMAGES)
+    net = make_classifier(lr=1e30, max_epochs=3)
+    with pytest.raises(ValueError, match="not finite; try a learning rate below"):
+        net.fit(IMAGES, CODES)
+    with pytest.raises(NotFittedError):
+        net.predict(IMAGES)
+
+
+def test_an_inner_split_does_not_part_what_belongs_together():
+    net = make_classifier(train_split=ValidSplit(2))
+    for company in (
+        {"groups": np.arange(len(CODES)) // 2},
+        {"sample_weight": np.full(len(CODES), 2)},
+    ):
+        with pytest.raises(NotImplementedError, match="train_split"):
+            net.fit(IMAGES, CODES, **company)
+
+
+def test_weights_from_a_file_renew_the_features_of_a_frozen_trunk(tmp_path):
+    first = make_classifier(trainable="head").fit(IMAGES, CODES)
+    second = make_classifier(trainable="head").set_params(random_state=1).fit(IMAGES, CODES)
+    path = tmp_path / "weights.pt"
+    first.save_params(f_params=path)
+    second.load_params(f_params=path)
+    expected = first.predict_proba(IMAGES)
+    np.testing.assert_array_equal(second.predict_proba(IMAGES), expected)
