@@ -28,7 +28,7 @@ def digest_trunk(extractor):
     return state.digest()
 
 
-def extract_features(extractor, images, rows, size, *, store, key):
+def extract_features(extractor, images, rows, size, *, store, key, view=None):
     """Features of images, from the store where it has them.
 
     Parameters
@@ -43,6 +43,8 @@ def extract_features(extractor, images, rows, size, *, store, key):
     store : Store
     key : bytes or None
         What identifies the extractor in the store; None keeps its features out of it.
+    view : skall.augmentation.View, optional
+        The random view of the images that is taken; by default they are taken as they are.
 
     Returns
     -------
@@ -52,13 +54,14 @@ def extract_features(extractor, images, rows, size, *, store, key):
     device = extractor.mean.device
     names = [None] * len(rows)
     if key is not None:
-        suffix = f"|{size}|{device.type}|".encode() + key
+        suffix = f"|{size}|{device.type}|".encode() + key + (view.digest() if view else b"")
         names = [images.fingerprint(row) + suffix for row in rows]
     found = [name and store.get(name) for name in names]
     missing = [place for place, features in enumerate(found) if features is None]
     for start in range(0, len(missing), PASS_SIZE):
         places = missing[start : start + PASS_SIZE]
-        batch = images.read_batch([rows[place] for place in places], size, store).to(device)
+        batch = images.read_batch([rows[place] for place in places], size, store)
+        batch = view.draw(batch, device) if view else batch.to(device)
         with torch.no_grad():
             # What is stored must not depend on the batch it was computed in.
             multiple = choose_multiple(len(places), size) if key is None else BLOCK

@@ -5,13 +5,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skall.cache import get_store
-from skall.classifier.parameters import check_values
 from skall.construction import build_extractor, make_key, measure_features
 from skall.device import resolve_device
 from skall.extraction import extract_features
 from skall.images.inputs import check_images
+from skall.parameters import NETWORK_VALUES, check_values, one_of
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
+
+VALUES = NETWORK_VALUES | {"pooling": (one_of("avg", "flatten"), "'avg' or 'flatten'")}
 
 
 class CNNFeatures(TransformerMixin, BaseEstimator):
@@ -95,7 +97,7 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         -------
         CNNFeatures
         """
-        check_values(self)
+        check_values(self, VALUES)
         check_images(self, X, reset=True)
         self.image_size_ = self.image_size or get_backbone(self.backbone).input_size
         with seeded(draw_seed(self.random_state)):

@@ -48,17 +48,29 @@ class Network(nn.Module):
     extractor : FeatureExtractor
     head : torch.nn.Module
         From features to logits ``(n, n_outputs)``.
-    frozen : bool
-        Whether the trunk is left as it is and in evaluation mode.
+    fixed : iterable of torch.nn.Module, default=()
+        What training leaves as it is: without gradients and in evaluation mode.
     """
 
-    def __init__(self, extractor, head, frozen):
+    def __init__(self, extractor, head, fixed=()):
         super().__init__()
         self.extractor = extractor
         self.head = head
-        self.frozen = frozen
-        if frozen:
-            extractor.requires_grad_(False)
+        self.fixed = tuple(fixed)
+        self.freeze()
+
+    def freeze(self, *modules):
+        """Freeze these modules for now, beside those that are fixed, and thaw all others."""
+        self.frozen = (*self.fixed, *modules)
+        self.requires_grad_(True)
+        for module in self.frozen:
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    @property
+    def is_fixed(self):
+        """Whether training leaves the whole trunk as it is."""
+        return self.extractor in self.fixed
 
     @property
     def device(self):
@@ -74,11 +86,59 @@ class Network(nn.Module):
         return logits
 
     def train(self, mode=True):
-        """Switch to training, except for a frozen trunk."""
+        """Switch to training, except for what is frozen."""
         super().train(mode)
-        if self.frozen:
-            self.extractor.eval()
+        for module in self.frozen:
+            module.eval()
         return self
+
+    def learned_state(self):
+        """The tensors that training changes, by name: all but those of fixed modules."""
+        states = [module.state_dict(keep_vars=True) for module in self.fixed]
+        fixed = {id(tensor) for state in states for tensor in state.values()}
+        learned = self.state_dict(keep_vars=True).items()
+        return {name: tensor.detach() for name, tensor in learned if id(tensor) not in fixed}
+
+
+def find_fixed(trainable, extractor, backbone, name):
+    """The modules that the parameter ``trainable`` leaves as they are.
+
+    Parameters
+    ----------
+    trainable : {"all", "head"} or int
+        An int k trains the last k stages of the trunk, and the head.
+    extractor : FeatureExtractor
+    backbone : Backbone
+    name : str
+        The backbone's, for messages.
+
+    Returns
+    -------
+    list of torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        Where the trunk has fewer stages, or nobody knows them.
+    """
+    if isinstance(trainable, str):
+        return [extractor] if trainable == "head" else []
+    trunk = extractor.trunk
+    if backbone.stages is not None:
+        stages = list(backbone.stages(trunk))
+    elif isinstance(trunk, nn.Sequential):
+        stages = list(trunk)
+    else:
+        raise ValueError(
+            f"trainable={trainable}: the stages of backbone {name!r} are not known; use 'all' or "
+            "'head', or give its Backbone a function stages(module)"
+        )
+    if trainable > len(stages):
+        raise ValueError(
+            f"trainable={trainable}: backbone {name!r} has {len(stages)} stages; an integer "
+            f"from 1 to {len(stages)} trains the last of them"
+        )
+    return stages[: len(stages) - trainable]
 
 
 def make_head(head, feature_shape, n_outputs, dropout):

@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from skall.construction import measure_features
-from skall.network import FeatureExtractor, Network, make_head, pooling_of, probe
+from skall.network import FeatureExtractor, Network, find_fixed, make_head, pooling_of, probe
 from skall.randomness import seeded
 from skall.registry import get_backbone, list_backbones
 
@@ -37,7 +37,6 @@ def summarize(estimator):
     """
     backbone = get_backbone(estimator.backbone)
     size = estimator.image_size or backbone.input_size
-    frozen = estimator.trainable == "head"
     n_classes = len(estimator.classes_) if estimator.initialized_ else 2
     n_outputs = 1 if n_classes == 2 else n_classes
 
@@ -47,7 +46,8 @@ def summarize(estimator):
         extractor.eval()
         shape = measure_features(extractor, estimator.backbone, size)
         head = make_head(estimator.head, shape, n_outputs, estimator.dropout)
-        return Network(extractor, head, frozen)
+        fixed = find_fixed(estimator.trainable, extractor, backbone, estimator.backbone)
+        return Network(extractor, head, fixed)
 
     with seeded(0):
         network, _ = probe(build, size)

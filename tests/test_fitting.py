@@ -237,16 +237,6 @@ def test_a_fit_that_fails_is_forgotten(tmp_path):
         net.predict(IMAGES)
 
 
-def test_an_inner_split_does_not_part_what_belongs_together():
-    net = make_classifier(train_split=ValidSplit(2))
-    for company in (
-        {"groups": np.arange(len(CODES)) // 2},
-        {"sample_weight": np.full(len(CODES), 2)},
-    ):
-        with pytest.raises(NotImplementedError, match="train_split"):
-            net.fit(IMAGES, CODES, **company)
-
-
 def test_weights_from_a_file_renew_the_features_of_a_frozen_trunk(tmp_path):
     first = make_classifier(trainable="head").fit(IMAGES, CODES)
     second = make_classifier(trainable="head").set_params(random_state=1).fit(IMAGES, CODES)

@@ -65,3 +65,13 @@ def test_wrong_names_are_refused():
         fit_rates(lr_schedule="cosin")
     with pytest.raises(TypeError, match=r"lr_schedule__gama.*lr_schedule__gamma"):
         fit_rates(lr_schedule=torch.optim.lr_scheduler.ExponentialLR, lr_schedule__gama=1)
+
+
+@pytest.mark.parametrize("schedule", [None, "cosine", torch.optim.lr_scheduler.StepLR])
+def test_the_rate_rises_before_the_schedule_begins(schedule):
+    params = {"lr_schedule__step_size": 1} if isinstance(schedule, type) else {}
+    rates = fit_rates(max_epochs=6, warmup_epochs=2, lr_schedule=schedule, batch_size=4, **params)
+    follows = fit_rates(max_epochs=4, lr_schedule=schedule, **params)
+    # Recorded after each epoch: the schedule has then changed the rate for the next.
+    np.testing.assert_allclose(rates[:2], [0.005, 0.01])
+    np.testing.assert_allclose(rates[2:], follows)

@@ -12,17 +12,19 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.utils import is_dataset
 from torch import nn
 
+from skall.augmentation import View
 from skall.cache import get_store
+from skall.classifier.inner_split import hold_out, split_by_user
 from skall.classifier.net import CellNet, TrainingStopped
-from skall.classifier.parameters import check_names, check_values
+from skall.classifier.parameters import check_names, check_parameters
 from skall.classifier.persistence import save_classifier
 from skall.classifier.targets import check_groups, check_sample_weight, check_targets, weigh_classes
-from skall.classifier.training import CellDataset, gather_rows
+from skall.classifier.training import CellDataset, RowReader, ViewReader, gather_rows
 from skall.construction import build_extractor, make_key, measure_features
 from skall.device import resolve_device
 from skall.extraction import extract_features
 from skall.images.inputs import check_images
-from skall.network import Network, make_head, pooling_of
+from skall.network import Network, find_fixed, make_head, pooling_of
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 from skall.summary import summarize
@@ -40,8 +42,9 @@ class CNNClassifier(CellNet):
         the folder that the environment variable ``SKALL_WEIGHTS`` names, else those that
         torchvision or timm download. None starts from random weights; a path from a
         ``.safetensors`` or ``.pth`` file.
-    trainable : {"all", "head"}, default="all"
-        ``"head"`` leaves the trunk as it is, in evaluation mode.
+    trainable : {"all", "head"} or int, default="all"
+        ``"head"`` leaves the trunk as it is, in evaluation mode; an int k trains the last k stages
+        of the trunk, and the head.
     head : {"linear", "mlp"} or callable, default="linear"
         ``"linear"``: global average pooling, dropout, one linear layer; ``"mlp"``: Flatten, 256,
         ReLU, 128, ReLU, dropout, one linear layer; a callable ``(feature_shape, n_outputs)`` that
@@ -53,10 +56,14 @@ class CNNClassifier(CellNet):
     image_shape : tuple of 2 or 3 ints, optional
         Height, width (and channels) of images given as rows of numbers; by default a grey square,
         else an RGB square, else a strip one pixel high.
-    augment : None
-        Augmentation of the training images; not implemented yet.
+    augment : {None, "talupuri2025", "vinod2025"} or transform, default=None
+        Random changes of the training images, drawn for each image at each epoch:
+        ``"talupuri2025"`` rotates, flips, scales and crops, ``"vinod2025"`` rotates, flips, scales
+        and changes the brightness, as :data:`skall.augmentation.PRESETS` has them; or a transform
+        of :mod:`torchvision.transforms.v2`. Validation and prediction never see it.
     augment_views : int, default=1
-        Random views of each image for a frozen trunk; not implemented yet.
+        With ``trainable="head"``, how many random views of each image are drawn; their features
+        are computed once, and epoch e is trained on view e modulo that.
     optimizer : class, default=torch.optim.AdamW
         Its other arguments have the prefix ``optimizer__``.
     lr : float, optional
@@ -66,18 +73,26 @@ class CNNClassifier(CellNet):
         How the learning rate changes, see :func:`skall.classifier.schedule.make_schedule`;
         arguments of the scheduler have the prefix ``lr_schedule__``.
     warmup_epochs : int, default=0
-        Not implemented yet.
+        Epochs in which the learning rate rises in a line, before the schedule begins.
+    unfreeze_after : int, default=0
+        Epochs in which only the head is trained; then the trunk joins, at a tenth of the head's
+        learning rate. By default that is 1e-3 here, and 1e-4 for the trunk.
     max_epochs : int, default=20
     batch_size : int, default=32
         Images a step; -1 for all.
     early_stopping : bool, default=False
-        Not implemented yet, nor are its parameters.
+        Hold out a part of the training images, with the share of each class kept and no group
+        parted, and train until their loss falls no longer; the weights of the epoch where it was
+        least are kept.
     validation_fraction : float, default=0.1
         Share of the training images that early stopping watches.
     n_iter_no_change : int, default=5
         Epochs without improvement after which training stops.
     tol : float, default=1e-4
-        The least change that counts as an improvement.
+        The least fall of the loss that counts as an improvement.
+    ema_decay : float, optional
+        Keep the exponential moving average of the weights, of which each step leaves this share
+        (less in the first steps), such as 0.99; validation uses it too.
     class_weight : {None, "balanced"} or dict, default=None
         Weight of each class in the loss.
     device : str or torch.device, default="auto"
@@ -96,7 +111,8 @@ class CNNClassifier(CellNet):
     callbacks : list of skorch callbacks, optional
         Beside skorch's; arguments have the prefix ``callbacks__<name>__``.
     train_split : callable, optional
-        One of skorch's splitters, for the validation columns of the history.
+        One of skorch's splitters, for the validation columns of the history, where early_stopping
+        does not split.
     warm_start : bool, default=False
         Whether another `fit` goes on from the weights of the last, with a new optimizer.
     verbose : int, default=0
@@ -114,6 +130,8 @@ class CNNClassifier(CellNet):
         Names of the columns, where X had them.
     n_iter_ : int
         Epochs of training.
+    best_epoch_ : int
+        With early stopping, the epoch whose weights are kept, counted from 1 in the last training.
     image_size_ : int
         Height and width, in pixels, that images are brought to.
     module_ : skall.network.Network
@@ -154,12 +172,14 @@ class CNNClassifier(CellNet):
         weight_decay=0.01,
         lr_schedule=None,
         warmup_epochs=0,
+        unfreeze_after=0,
         max_epochs=20,
         batch_size=32,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=5,
         tol=1e-4,
+        ema_decay=None,
         class_weight=None,
         device="auto",
         keep_on_device=False,
@@ -192,10 +212,12 @@ class CNNClassifier(CellNet):
         self.weight_decay = weight_decay
         self.lr_schedule = lr_schedule
         self.warmup_epochs = warmup_epochs
+        self.unfreeze_after = unfreeze_after
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.ema_decay = ema_decay
         self.class_weight = class_weight
         self.keep_on_device = keep_on_device
         self.precision = precision
@@ -244,6 +266,8 @@ class CNNClassifier(CellNet):
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Go once more over these images, from the weights that there are.
 
+        A schedule or warm-up of the learning rate begins anew in each call.
+
         Parameters
         ----------
         X, y, sample_weight, groups
@@ -260,7 +284,12 @@ class CNNClassifier(CellNet):
         return self._learn(X, y, sample_weight, groups, fresh=fresh, once=True, classes=classes)
 
     def _learn(self, X, y, sample_weight, groups, *, fresh, once=False, classes=None):
-        check_values(self)
+        check_parameters(self)
+        if once and self.early_stopping:
+            raise ValueError(
+                "partial_fit goes one epoch at a time and cannot stop early; use "
+                "early_stopping=False, or fit"
+            )
         images = check_images(self, X, reset=fresh)
         known = np.unique(classes) if fresh and classes is not None else None
         classes, codes = check_targets(self, y, len(images), known if fresh else self.classes_)
@@ -268,11 +297,6 @@ class CNNClassifier(CellNet):
         class_weight = weigh_classes(self.class_weight, classes, codes, weight)
         groups = check_groups(groups, len(images))
         learned = gather_rows(images, codes, weight, groups, class_weight)
-        if self.train_split is not None and learned.has_company:
-            raise NotImplementedError(
-                "train_split does not know yet which rows belong together: with groups, or copies "
-                "of an image, pass train_split=None"
-            )
         if len(classes) < 2 or (known is None and fresh and np.ptp(learned.targets) == 0):
             weightless = "" if weight is None else " (rows of weight 0 do not count)"
             remedy = ", or all of them as `classes`" if once else ""
@@ -287,10 +311,11 @@ class CNNClassifier(CellNet):
         self.precision_ = "float32"
         self.n_threads_ = torch.get_num_threads()
         try:
-            with seeded(draw_seed(self.random_state) + self.n_iter_, self.device_):
+            seed = draw_seed(self.random_state) + self.n_iter_
+            with seeded(seed, self.device_):
                 if fresh:
                     self.initialize()
-                self._train(images, learned, once)
+                self._train(images, learned, seed, once)
         except BaseException:
             # What is half trained must not predict.
             if fresh:
@@ -298,12 +323,12 @@ class CNNClassifier(CellNet):
             raise
         return self
 
-    def _train(self, images, learned, once):
+    def _train(self, images, learned, seed, once):
         """Train for one epoch or all, and keep what prediction, or more training, needs."""
         self._move(self.device_)
         if self.optimizer_ is None:
             self._initialize_optimizer()
-        dataset = self._make_dataset(images, learned.rows, learned.targets, learned.weights)
+        dataset = self._make_training_set(images, learned, seed)
         with suppress(TrainingStopped):
             self.notify("on_train_begin", X=dataset, y=None)
             self.fit_loop(dataset, epochs=1 if once else self.max_epochs)
@@ -319,8 +344,8 @@ class CNNClassifier(CellNet):
         shape = measure_features(extractor, self.backbone, self.image_size_)
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         head = make_head(self.head, shape, n_outputs, self.dropout)
-        frozen = self.trainable == "head"
-        self.module_ = Network(extractor, head, frozen)
+        fixed = find_fixed(self.trainable, extractor, backbone, self.backbone)
+        self.module_ = Network(extractor, head, fixed)
         self._renew_trunk_key()
         return self
 
@@ -329,7 +354,7 @@ class CNNClassifier(CellNet):
         extractor = self.module_.extractor
         self._trunk_key = (
             make_key(extractor, self.backbone, self.weights, self.random_state)
-            if self.module_.frozen
+            if self.module_.is_fixed
             else None
         )
 
@@ -340,17 +365,47 @@ class CNNClassifier(CellNet):
         if is_dataset(X):
             return X
         images = check_images(self, X, reset=False)
-        return self._make_dataset(images, np.arange(len(images)))
+        rows = np.arange(len(images))
+        return CellDataset(*self._make_reader(images, rows), np.full(len(rows), -1))
 
-    def _make_dataset(self, images, rows, targets=None, weights=None):
-        size, store = self.image_size_, get_store(self.memory)
-        if not self.module_.frozen:
-            read = partial(images.read_batch, size=size, store=store)
-            return CellDataset(read, "images", rows, targets, weights)
-        each, places = np.unique(rows, return_inverse=True)
-        extractor = self.module_.extractor.eval()
-        features = extract_features(extractor, images, each, size, store=store, key=self._trunk_key)
-        return CellDataset(features.__getitem__, "features", places, targets, weights)
+    def _make_training_set(self, images, learned, seed):
+        """The rows to train on, augmented, with those to validate on, as they are."""
+        train, valid = np.arange(len(learned)), None
+        if self.early_stopping:
+            train, valid = hold_out(learned, self.validation_fraction, seed)
+        elif self.train_split is not None:
+            train, valid = split_by_user(self.train_split, learned)
+        if isinstance(valid, np.ndarray):
+            rows = learned.take(valid)
+            reader = self._make_reader(images, rows.rows)
+            valid = CellDataset(*reader, rows.targets, rows.weights)
+        rows = learned.take(train)
+        if self.augment is not None and self.module_.is_fixed:
+            extract = partial(self._extract_view, images, seed=seed)
+            reader = ViewReader(extract, rows.rows, rows.copies, self.augment_views), "features"
+        else:
+            reader = self._make_reader(images, rows.rows)
+        return CellDataset(*reader, rows.targets, rows.weights, valid)
+
+    def _make_reader(self, images, rows):
+        """What reads rows as they are, and the kind of what it reads."""
+        if self.module_.is_fixed:
+            each, places = np.unique(rows, return_inverse=True)
+            features = self._extract(images, each, key=self._trunk_key)
+            return RowReader(features.__getitem__, places), "features"
+        store = get_store(self.memory)
+        read = partial(images.read_batch, size=self.image_size_, store=store)
+        return RowReader(read, rows), "images"
+
+    def _extract_view(self, images, rows, number, seed):
+        # Views of a seed that nobody knows are not drawn again.
+        key = None if self.random_state is None else self._trunk_key
+        return self._extract(images, rows, key=key, view=View(self.augment, seed, number))
+
+    def _extract(self, images, rows, **options):
+        """Features of rows, each given once."""
+        extractor, store = self.module_.extractor.eval(), get_store(self.memory)
+        return extract_features(extractor, images, rows, self.image_size_, store=store, **options)
 
     # -- prediction ---------------------------------------------------------------------------
 
@@ -433,7 +488,7 @@ class CNNClassifier(CellNet):
         >>> get_estimator("vgg16", head="mlp", image_size=224).summary()["trainable"]
         21170497
         """
-        check_values(self)
+        check_parameters(self)
         return summarize(self)
 
     def save(self, folder):

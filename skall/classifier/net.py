@@ -1,7 +1,7 @@
 """The part of the classifier that is skorch's: what its training loop does differently here."""
 
 import inspect
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from types import MappingProxyType
 
@@ -12,11 +12,16 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from torch import nn
 
+from skall.augmentation import make_augmentation
 from skall.classifier.parameters import check_names, list_parameters
-from skall.classifier.schedule import make_schedule
+from skall.classifier.schedule import WarmUp, make_schedule
+from skall.classifier.stopping import BestEpoch, MovingAverage, copy_state
 from skall.classifier.training import RowBatches, take_batch
 from skall.device import resolve_device
 from skall.network import BLOCK, choose_multiple, run_padded
+
+HEAD_LR = 1e-3
+TRUNK_LR = 1e-4
 
 
 class TrainingStopped(Exception):  # noqa: N818 - a signal, as StopIteration
@@ -46,6 +51,13 @@ class CellNet(NeuralNetClassifier):
     def get_params(self, deep=True):
         # skorch adds its default callbacks, which are not parameters here.
         return BaseEstimator.get_params(self, deep=deep)
+
+    def __setattr__(self, name, value):
+        # skorch takes every module for a part of the network, a transform too.
+        if name == "augment":
+            vars(self)[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def set_params(self, **params):
         # skorch rebuilds the network at once; scikit-learn's estimators wait for the next fit.
@@ -79,10 +91,21 @@ class CellNet(NeuralNetClassifier):
         ]
         callbacks = [("epoch_timer", EpochTimer()), *((score.name, score) for score in scores)]
         if self.lr_schedule is not None:
-            monitor = "train_loss" if self.train_split is None else "valid_loss"
-            options = self.get_params_for("lr_schedule")
-            schedule = make_schedule(self.lr_schedule, self.max_epochs, monitor, options)
+            validates = self.early_stopping or self.train_split is not None
+            schedule = make_schedule(
+                self.lr_schedule,
+                self.max_epochs,
+                self.warmup_epochs,
+                monitor="valid_loss" if validates else "train_loss",
+                options=self.get_params_for("lr_schedule"),
+            )
             callbacks.append(("lr_schedule", schedule))
+        if self.warmup_epochs:
+            # After the schedule, which may have changed the rate that is risen to.
+            callbacks.append(("warmup", WarmUp(self.warmup_epochs)))
+        if self.early_stopping:
+            best = BestEpoch(self.n_iter_no_change, self.tol, first=self.unfreeze_after)
+            callbacks.append(("early_stopping", best))
         return [*callbacks, ("print_log", PrintLog())]
 
     def _validate_params(self):
@@ -102,11 +125,18 @@ class CellNet(NeuralNetClassifier):
         self.criterion_.to(self.device_)
 
     def get_params_for_optimizer(self, prefix, named_parameters):
-        # Frozen parameters need no optimizer, and `lr=None` depends on what is trained.
+        # Fixed parameters need no optimizer, and `lr=None` depends on what is trained.
         learned = [(name, p) for name, p in named_parameters if p.requires_grad]
         groups, options = super().get_params_for_optimizer(prefix, learned)
         if options["lr"] is None:
-            options["lr"] = 1e-3 if self.module_.frozen else 1e-4
+            head_first = self.trainable == "head" or self.unfreeze_after
+            options["lr"] = HEAD_LR if head_first else TRUNK_LR
+        if self.unfreeze_after and "param_groups" not in self.get_params_for(prefix):
+            in_trunk = [name.startswith("extractor.") for name, _ in learned]
+            trunk = [p for (_, p), inside in zip(learned, in_trunk, strict=True) if inside]
+            others = [p for (_, p), inside in zip(learned, in_trunk, strict=True) if not inside]
+            slow = options["lr"] * TRUNK_LR / HEAD_LR
+            groups = ([{"params": others}, {"params": trunk, "lr": slow}],)
         if "weight_decay" in inspect.signature(self.optimizer).parameters:
             options.setdefault("weight_decay", self.weight_decay)
         return groups, options
@@ -118,10 +148,8 @@ class CellNet(NeuralNetClassifier):
         pass
 
     def get_split_datasets(self, X, y=None, **split_params):
-        # The data set holds the targets; skorch's splitters want them apart.
-        if self.train_split is None:
-            return X, None
-        return self.train_split(X, X.targets, **split_params)
+        # The split was made before the data sets: only the one trained on is augmented.
+        return X, X.valid
 
     def get_iterator(self, dataset, training=False):
         # Whole batches are read at once, in an order drawn here, and none has a single row.
@@ -135,6 +163,46 @@ class CellNet(NeuralNetClassifier):
         return getattr(self, name)(dataset, **options)
 
     # -- steps --------------------------------------------------------------------------------
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        vars(self).pop("best_epoch_", None)
+        self._average = None
+        if self.ema_decay is not None:
+            self._average = MovingAverage(self.module_, self.ema_decay)
+        self._augmentation = None if self.module_.is_fixed else make_augmentation(self.augment)
+
+    def on_train_end(self, net, **kwargs):
+        if self._average is not None:
+            copy_state(self._average.state, self.module_)
+        self._average = self._augmentation = None
+        self.module_.freeze()
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
+        epoch = len(self.history) - 1
+        self.module_.freeze(*[self.module_.extractor] if epoch < self.unfreeze_after else [])
+        if hasattr(dataset_train.read, "set_epoch"):
+            dataset_train.read.set_epoch(epoch)
+
+    def get_kept_state(self):
+        """The weights that would be kept if training ended now, by name."""
+        if self._average is not None:
+            return self._average.state
+        return self.module_.learned_state()
+
+    def run_single_epoch(self, iterator, training, *args, **kwargs):
+        # What is validated is what would be kept.
+        averaged = self._average is not None and not training
+        with self._average.applied() if averaged else nullcontext():
+            super().run_single_epoch(iterator, training, *args, **kwargs)
+
+    def train_step(self, batch, **fit_params):
+        # Here, where neither validation nor prediction passes, and on the device.
+        inputs, targets = batch
+        if self._augmentation is not None:
+            images = inputs["images"].to(self.module_.device)
+            batch = inputs | {"images": self._augmentation(images)}, targets
+        return super().train_step(batch, **fit_params)
 
     def infer(self, x, **fit_params):
         # Rows are padded so that a prediction does not depend on its batch, and so that batch
@@ -165,6 +233,8 @@ class CellNet(NeuralNetClassifier):
         return (losses * X["sample_weight"].to(losses)).mean()
 
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **step):
+        if training and self._average is not None:
+            self._average.update()
         # For the accuracies of `history`.
         hits = y_pred.argmax(dim=1).cpu() == batch[1]
         self.history.record_batch(
@@ -228,7 +298,7 @@ class CellNet(NeuralNetClassifier):
     def _forget(self):
         """Be unfitted again."""
         self.initialized_ = False
-        for name in ("module_", "optimizer_"):
+        for name in ("module_", "optimizer_", "_average", "_augmentation"):
             vars(self).pop(name, None)
 
     def __getstate__(self):

@@ -2,12 +2,13 @@
 
 import inspect
 from difflib import get_close_matches
-from numbers import Integral, Real
+from numbers import Integral
 
 from torch import nn
 
-from skall.cache import get_store
+from skall.augmentation import PRESETS
 from skall.classifier.schedule import SCHEDULES
+from skall.parameters import NETWORK_VALUES, check_values, integer, one_of, or_none, real
 
 COMPONENTS = (
     *("optimizer", "lr_schedule", "criterion"),
@@ -68,121 +69,90 @@ def _arguments(estimator, component):
     return [parameter.name for parameter in parameters] + extra
 
 
-def _integer(low):
-    return lambda value: (
-        isinstance(value, Integral) and not isinstance(value, bool) and value >= low
-    )
-
-
-def _real(low, high=float("inf"), *, open_low=False):
-    return lambda value: (
-        isinstance(value, Real)
-        and not isinstance(value, bool)
-        and low <= value < high
-        and not (open_low and value == low)
-    )
-
-
-def _or_none(check):
-    return lambda value: value is None or check(value)
-
-
-def _one_of(*choices):
-    return lambda value: isinstance(value, type(choices[0])) and value in choices
-
-
-def _is_shape(value):
-    return (
-        isinstance(value, (tuple, list))
-        and len(value) in (2, 3)
-        and all(_integer(1)(item) for item in value)
-    )
-
-
-VALUES = {
+VALUES = NETWORK_VALUES | {
     "trainable": (
-        lambda value: _one_of("all", "head")(value) or _integer(1)(value),
+        lambda value: one_of("all", "head")(value) or integer(1)(value),
         "'all', 'head' or a number of stages",
     ),
     "head": (
         lambda value: (
-            (callable(value) and not isinstance(value, nn.Module))
-            or _one_of("linear", "mlp")(value)
+            (callable(value) and not isinstance(value, nn.Module)) or one_of("linear", "mlp")(value)
         ),
         "'linear', 'mlp' or a callable (feature_shape, n_outputs) -> torch.nn.Module",
     ),
-    "dropout": (_real(0, 1), "a number in [0, 1)"),
-    "image_size": (_or_none(_integer(1)), "None or a number of pixels"),
-    "image_shape": (
-        _or_none(_is_shape),
-        "None, (height, width) or (height, width, channels)",
+    "dropout": (real(0, 1), "a number in [0, 1)"),
+    "augment": (
+        lambda value: value is None or callable(value) or one_of(*PRESETS)(value),
+        f"None, {', '.join(map(repr, PRESETS))} or a transform of torchvision.transforms.v2",
     ),
-    "augment_views": (_integer(1), "an integer of at least 1"),
+    "augment_views": (integer(1), "an integer of at least 1"),
     "optimizer": (callable, "a class of torch.optim"),
     "criterion": (callable, "a class of torch.nn that takes logits (n, k) and class indices"),
-    "lr": (_or_none(_real(0, open_low=True)), "None or a positive number"),
-    "weight_decay": (_real(0), "a number of at least 0"),
+    "lr": (or_none(real(0, open_low=True)), "None or a positive number"),
+    "weight_decay": (real(0), "a number of at least 0"),
     "lr_schedule": (
-        lambda value: value is None or inspect.isclass(value) or _one_of(*SCHEDULES)(value),
+        lambda value: value is None or inspect.isclass(value) or one_of(*SCHEDULES)(value),
         f"None, {', '.join(map(repr, SCHEDULES))} or a class of torch.optim.lr_scheduler",
     ),
-    "warmup_epochs": (_integer(0), "an integer of at least 0"),
-    "max_epochs": (_integer(1), "an integer of at least 1"),
+    "warmup_epochs": (integer(0), "an integer of at least 0"),
+    "unfreeze_after": (integer(0), "an integer of at least 0"),
+    "max_epochs": (integer(1), "an integer of at least 1"),
     "batch_size": (
-        lambda value: _integer(1)(value) or (_integer(-1)(value) and value == -1),
+        lambda value: integer(1)(value) or (integer(-1)(value) and value == -1),
         "an integer of at least 1, or -1 for all rows at once",
     ),
-    "early_stopping": (_one_of(True, False), "True or False"),
-    "validation_fraction": (_real(0, 1, open_low=True), "a number in (0, 1)"),
-    "n_iter_no_change": (_integer(1), "an integer of at least 1"),
-    "tol": (_real(0), "a number of at least 0"),
+    "early_stopping": (one_of(True, False), "True or False"),
+    "validation_fraction": (real(0, 1, open_low=True), "a number in (0, 1)"),
+    "n_iter_no_change": (integer(1), "an integer of at least 1"),
+    "tol": (real(0), "a number of at least 0"),
+    "ema_decay": (or_none(real(0, 1)), "None or a number in [0, 1)"),
     "class_weight": (
-        lambda value: value is None or isinstance(value, dict) or _one_of("balanced")(value),
+        lambda value: value is None or isinstance(value, dict) or one_of("balanced")(value),
         "None, 'balanced' or a dict of class and weight",
     ),
-    "keep_on_device": (_one_of(True, False), "True or False"),
-    "precision": (_one_of("auto", "float32", "bfloat16"), "'auto', 'float32' or 'bfloat16'"),
+    "keep_on_device": (one_of(True, False), "True or False"),
     "callbacks": (
         lambda value: value is None or isinstance(value, list) or value == "disable",
         "None, a list of skorch's callbacks, or 'disable'",
     ),
-    "train_split": (_or_none(callable), "None or a splitter such as skorch.dataset.ValidSplit"),
-    "warm_start": (_one_of(True, False), "True or False"),
+    "train_split": (or_none(callable), "None or a splitter such as skorch.dataset.ValidSplit"),
+    "warm_start": (one_of(True, False), "True or False"),
     "verbose": (lambda value: isinstance(value, Integral), "an integer"),
-    "pooling": (_one_of("avg", "flatten"), "'avg' or 'flatten'"),
-}
-
-# Parameters that have their place but not yet their meaning: the values that work today.
-UNFINISHED = {
-    "trainable": (lambda value: not isinstance(value, Integral), "partly frozen trunks are"),
-    "augment": (lambda value: value is None, "augmentation is"),
-    "augment_views": (lambda value: value == 1, "augmentation is"),
-    "warmup_epochs": (lambda value: value == 0, "a warm-up of the learning rate is"),
-    "early_stopping": (lambda value: not value, "early stopping is"),
-    "precision": (lambda value: value != "bfloat16", "bfloat16 is"),
 }
 
 
-def check_values(estimator):
-    """Raise for a value that an estimator's parameter cannot take.
+def check_parameters(estimator):
+    """Raise for values that the parameters of a classifier cannot have, alone or together.
 
     Parameters
     ----------
-    estimator : CNNClassifier or CNNFeatures
+    estimator : CNNClassifier
 
     Raises
     ------
     ValueError
-        For a value that is not possible.
+        For what is not possible.
     NotImplementedError
-        For one that is not possible yet.
+        For what is not possible yet.
     """
-    name = type(estimator).__name__
-    for parameter, value in estimator.get_params(deep=False).items():
-        check, words = VALUES.get(parameter, (lambda value: True, ""))
-        if not check(value):
-            raise ValueError(f"{parameter}={value!r}: {name} takes {words} for {parameter}")
-        works, subject = UNFINISHED.get(parameter, (lambda value: True, ""))
-        if not works(value):
-            raise NotImplementedError(f"{parameter}={value!r}: {subject} not implemented yet")
-    get_store(estimator.memory)
+    check_values(estimator, VALUES)
+    if estimator.augment_views > 1 and estimator.augment is None:
+        raise ValueError(
+            f"augment_views={estimator.augment_views} without augment: all views would be the "
+            f"same; give augment, such as {next(iter(PRESETS))!r}"
+        )
+    if estimator.early_stopping and estimator.train_split is not None:
+        raise ValueError(
+            "early_stopping=True holds out images itself; leave train_split=None, or "
+            "early_stopping=False"
+        )
+    if estimator.unfreeze_after and estimator.trainable == "head":
+        raise ValueError(
+            f"unfreeze_after={estimator.unfreeze_after} with trainable='head': the trunk is never "
+            "trained; use trainable='all' or a number of stages"
+        )
+    if estimator.unfreeze_after >= estimator.max_epochs:
+        raise ValueError(
+            f"unfreeze_after={estimator.unfreeze_after} leaves none of the max_epochs="
+            f"{estimator.max_epochs} epochs for the trunk"
+        )

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
 import skall
+from skall.files import write_file
 from skall.randomness import seeded
 
 FORMAT = 1
@@ -43,19 +44,19 @@ def save_classifier(classifier, folder):
         "n_features_in": classifier.n_features_in_,
         "feature_names_in": list(getattr(classifier, "feature_names_in_", [])),
         "n_iter": classifier.n_iter_,
+        "best_epoch": getattr(classifier, "best_epoch_", None),
         "n_threads": classifier.n_threads_,
         "precision": classifier.precision_,
         "device": str(classifier.device_),
         "history": json.loads(json.dumps(classifier.history_.to_list(), default=float)),
     }
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     state = classifier.module_.state_dict()
     # Tensors that share memory or are strided are not for safetensors.
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
-    _replace(folder / WEIGHTS_FILE, lambda path: save_file(state, path))
+    write_file(folder / WEIGHTS_FILE, lambda path: save_file(state, path))
     text = json.dumps(description, indent=1, allow_nan=True)
-    _replace(folder / DESCRIPTION_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    write_file(folder / DESCRIPTION_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def read_folder(folder):
@@ -122,6 +123,8 @@ def restore(classifier, description, state):
     classifier.n_iter_ = description["n_iter"]
     classifier.n_threads_ = description["n_threads"]
     classifier.precision_ = description["precision"]
+    if description["best_epoch"] is not None:
+        classifier.best_epoch_ = description["best_epoch"]
     if description["feature_names_in"]:
         classifier.feature_names_in_ = np.array(description["feature_names_in"], dtype=object)
 
@@ -183,13 +186,3 @@ def _encode_classes(classes):
 
 def _decode_classes(description):
     return np.array(description["labels"], dtype=np.dtype(description["dtype"]))
-
-
-def _replace(path, write):
-    """Write a file under another name and move it into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Training rows: copies merged, weights expanded, batches drawn."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -27,17 +28,32 @@ class TrainingRows:
         Weight of each row in the loss, of mean 1; None where all are equal.
     groups : ndarray of int
         Rows that must not be parted by an inner split.
+    copies : ndarray of int
+        0 for the first copy of a row, 1 for the second, and so on.
+    by_group : bool
+        Whether the groups are the user's; else they only keep the copies of an image together.
     """
 
     rows: np.ndarray
     targets: np.ndarray
     weights: np.ndarray | None
     groups: np.ndarray
+    copies: np.ndarray
+    by_group: bool
 
-    @property
-    def has_company(self):
-        """Whether any rows belong together, as copies of an image or by their group."""
-        return len(np.unique(self.groups)) < len(self.groups)
+    def __len__(self):
+        return len(self.rows)
+
+    def take(self, items):
+        """Some of the rows.
+
+        Parameters
+        ----------
+        items : ndarray of int
+        """
+        weights = None if self.weights is None else self.weights[items]
+        parts = (array[items] for array in (self.rows, self.targets))
+        return TrainingRows(*parts, weights, self.groups[items], self.copies[items], self.by_group)
 
 
 def gather_rows(images, targets, sample_weight=None, groups=None, class_weight=None):
@@ -73,14 +89,17 @@ def gather_rows(images, targets, sample_weight=None, groups=None, class_weight=N
     group = _join_groups(image_codes, groups[kept] if groups is not None else image_codes)
 
     rows, group = kept[first], group[first]
+    copy = np.zeros(len(rows), dtype=int)
     if np.array_equal(total, np.rint(total)) and total.sum() <= MOST_COPIES * len(total):
         copies = total.astype(int)
         rows, group = np.repeat(rows, copies), np.repeat(group, copies)
+        copy = np.concatenate([np.arange(count) for count in copies])
         total = np.ones(len(rows))
     if class_weight is not None:
         total = total * class_weight[targets[rows]]
     weights = None if np.ptp(total) == 0 else total / total.mean()
-    return TrainingRows(rows, targets[rows].astype(np.int64), weights, group)
+    by_group = groups is not None
+    return TrainingRows(rows, targets[rows].astype(np.int64), weights, group, copy, by_group)
 
 
 def _join_groups(image_codes, groups):
@@ -99,26 +118,26 @@ class CellDataset(Dataset):
     Parameters
     ----------
     read : callable
-        ``read(rows)`` returns a tensor with these rows' images or features.
+        ``read(items)`` returns a tensor with the images or features of these items.
     kind : {"images", "features"}
         The argument of :class:`~skall.network.Network` that takes them.
-    rows : ndarray of int
-        The row behind each item.
-    targets : ndarray of int64, optional
+    targets : ndarray of int64, shape (n,)
         Index of each item's class; -1 where there is none.
-    weights : ndarray of float64, optional
+    weights : ndarray of float64, shape (n,), optional
         Weight of each item in the loss.
+    valid : Dataset, optional
+        What is validated on while this is trained on.
     """
 
-    def __init__(self, read, kind, rows, targets=None, weights=None):
+    def __init__(self, read, kind, targets, weights=None, valid=None):
         self.read = read
         self.kind = kind
-        self.rows = rows
-        self.targets = np.full(len(rows), -1) if targets is None else targets
+        self.targets = targets
         self.weights = weights
+        self.valid = valid
 
     def __len__(self):
-        return len(self.rows)
+        return len(self.targets)
 
     def __getitem__(self, item):
         inputs, target = self.__getitems__([item])
@@ -126,10 +145,63 @@ class CellDataset(Dataset):
 
     def __getitems__(self, items):
         """A batch, collated: whole batches are read at once."""
-        inputs = {self.kind: self.read(self.rows[items])}
+        inputs = {self.kind: self.read(items)}
         if self.weights is not None:
             inputs["sample_weight"] = torch.from_numpy(self.weights[items])
         return inputs, torch.from_numpy(self.targets[items])
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Images or features of items.
+
+    Parameters
+    ----------
+    read : callable
+        ``read(rows)`` returns a tensor.
+    rows : ndarray of int
+        The row of each item.
+    """
+
+    read: Callable
+    rows: np.ndarray
+
+    def __call__(self, items):
+        return self.read(self.rows[items])
+
+
+class ViewReader:
+    """Features of another random view of each image in each epoch.
+
+    Parameters
+    ----------
+    extract : callable
+        ``extract(rows, view)`` returns the features of one view of these rows, each given once.
+    rows, copies : ndarray of int, shape (n,)
+        As in :class:`TrainingRows`. Copies of a row are shown in different views.
+    n_views : int
+    """
+
+    def __init__(self, extract, rows, copies, n_views):
+        self.extract = extract
+        self.rows, self.places = np.unique(rows, return_inverse=True)
+        self.copies = copies
+        self.n_views = n_views
+        self.epoch = 0
+        self._views = {}
+
+    def set_epoch(self, epoch):
+        """Go to an epoch, counted from 0, and make the views that it needs."""
+        self.epoch = epoch
+        for view in np.unique((epoch + self.copies) % self.n_views).tolist():
+            if view not in self._views:
+                self._views[view] = self.extract(self.rows, view)
+
+    def __call__(self, items):
+        views = (self.epoch + self.copies[items]) % self.n_views
+        places = self.places[items]
+        pairs = zip(views.tolist(), places.tolist(), strict=True)
+        return torch.stack([self._views[view][place] for view, place in pairs])
 
 
 def take_batch(batch):

@@ -7,7 +7,7 @@ from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
 
 from skall.classifier import CNNClassifier, get_estimator
-from skall.classifier.parameters import check_values
+from skall.classifier.parameters import check_parameters
 from skall.device import resolve_device
 
 BASELINES = ("dummy",)
@@ -86,10 +86,12 @@ def _check_classifier(name, estimator):
         raise TypeError(f"the names of estimators must be str, got {name!r}")
     if isinstance(estimator, type):
         raise TypeError(f"{name!r} is the class {estimator.__name__}; give an instance of it")
-    if not is_classifier(estimator):
+    # The attribute is an older convention, which Optuna's OptunaSearchCV still follows.
+    declared = getattr(estimator, "_estimator_type", None)
+    if not is_classifier(estimator) and declared != "classifier":
         raise TypeError(f"{name!r} is no classifier: {estimator!r}")
     if isinstance(estimator, CNNClassifier):
-        check_values(estimator)
+        check_parameters(estimator)
         resolve_device(estimator.device)
 
 

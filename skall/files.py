@@ -1,0 +1,32 @@
+"""Files that are whole or absent, whenever the process ends."""
+
+import os
+from pathlib import Path
+
+
+def write_file(path, write):
+    """Write a file under another name and move it into place.
+
+    Parameters
+    ----------
+    path : path-like
+        Its folder is made where it is missing.
+    write : callable
+        Takes the :class:`pathlib.Path` to write to.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_file(f"{folder}/new/text", lambda path: path.write_text("whole"))
+    ...     Path(folder, "new", "text").read_text()
+    'whole'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
