@@ -1,35 +1,61 @@
-"""The loaders, on miniature layouts and on the real images where they are at hand."""
+"""What all loaders share, class folders and tables; the data sets have files of their own."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-from sklearn.dummy import DummyClassifier
-from sklearn.model_selection import StratifiedGroupKFold, cross_validate
+from miniatures import (
+    ALL_4CLASS_A,
+    ALL_4CLASS_B,
+    ALL_IDB1,
+    ALL_IDB2,
+    CLASSES,
+    CNMC,
+    PBC,
+    RAABIN,
+    write,
+)
 
-from skall.datasets import load_cells, load_cnmc, load_csv, load_folder
+from skall import ImagePreprocessor
+from skall.datasets import (
+    load_all_4class,
+    load_all_idb1,
+    load_all_idb2,
+    load_bloodmnist,
+    load_cells,
+    load_cnmc,
+    load_csv,
+    load_folder,
+    load_pbc,
+    load_raabin,
+)
 
-CNMC = [
-    "fold_0/all/UID_1_2_1_all.bmp",
-    "fold_0/hem/UID_H3_1_1_hem.bmp",
-    "fold_1/hem/UID_h3_1_2_hem.bmp",
-]
-CLASSES = ["blast/anna-1.png", "blast/ben-1.png", "healthy/anna-1.png"]
 CSV = "path,label\nblast/anna-1.png,1\nhealthy/anna-1.png,0\n"
-
-
-def write(root: Path, names: list[str]) -> Path:
-    for name in names:
-        file = root / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if file.suffix.lower() in {".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff"}:
-            Image.new("RGB", (4, 4)).save(file)
-        else:
-            file.touch()
-    return root
+SETS = [
+    pytest.param(load_cnmc, CNMC[:2], id="C-NMC"),
+    pytest.param(load_all_idb1, ALL_IDB1, id="ALL-IDB1"),
+    pytest.param(load_all_idb2, ALL_IDB2, id="ALL-IDB2"),
+    pytest.param(load_all_4class, ALL_4CLASS_A, id="ALL 4-class A"),
+    pytest.param(load_all_4class, ALL_4CLASS_B, id="ALL 4-class B"),
+    pytest.param(load_pbc, PBC, id="PBC"),
+    pytest.param(load_raabin, RAABIN, id="Raabin"),
+    pytest.param(load_folder, CLASSES, id="folder"),
+]
+LOADERS = [
+    load_cells,
+    load_cnmc,
+    load_all_idb1,
+    load_all_idb2,
+    load_all_4class,
+    load_pbc,
+    load_raabin,
+    load_bloodmnist,
+    load_folder,
+    load_csv,
+]
 
 
 def write_csv(root: Path, text: str, names: list[str] = CLASSES) -> Path:
@@ -53,22 +79,64 @@ def test_bunch(tmp_path):
     assert "3 images (2 blast, 1 healthy)" in bunch.DESCR
 
 
-@pytest.mark.parametrize("load", [load_cells, load_cnmc, load_folder, load_csv])
-def test_scikit_learn_forms(tmp_path, load):
-    path = write_csv(tmp_path, CSV) if load is load_csv else write(tmp_path, CNMC[:2])
+def check_forms(load, path):
     bunch = load(path)
     data, target = load(path, return_X_y=True)
     assert np.array_equal(data, bunch.data) and np.array_equal(target, bunch.target)
     framed = load(path, as_frame=True)
-    assert list(framed.data.columns) == ["path"] and list(framed.frame.columns) == [
-        "path",
-        "target",
-    ]
+    assert list(framed.data.columns) == ["path"]
+    assert list(framed.frame.columns) == ["path", "target"]
     assert np.array_equal(framed.data.to_numpy(), bunch.data)
     assert isinstance(framed.target, pd.Series)
     assert framed.frame["target"].tolist() == bunch.target.tolist()
     frame, series = load(path, return_X_y=True, as_frame=True)
     assert frame.equals(framed.data) and series.equals(framed.target)
+
+
+@pytest.mark.parametrize(("load", "names"), SETS)
+def test_scikit_learn_forms(tmp_path, load, names):
+    check_forms(load, write(tmp_path, names))
+    check_forms(load_cells, tmp_path)
+
+
+def test_scikit_learn_forms_of_a_table(tmp_path):
+    check_forms(load_csv, write_csv(tmp_path, CSV))
+
+
+@pytest.mark.parametrize(("load", "names"), SETS)
+@pytest.mark.parametrize("above", ["", "deep/er/"])
+def test_load_cells_takes_the_right_loader(tmp_path, load, names, above):
+    expected = load(write(tmp_path, [above + name for name in names] + ["README.md"]))
+    bunch = load_cells(tmp_path)
+    assert bunch.keys() == expected.keys() and bunch.DESCR == expected.DESCR
+    assert bunch.filenames.tolist() == expected.filenames.tolist()
+    assert bunch.target.tolist() == expected.target.tolist()
+    assert bunch.filenames[0].startswith(above)
+
+
+@pytest.mark.parametrize(("load", "names"), SETS)
+def test_other_image_formats(tmp_path, load, names):
+    expected = load(write(tmp_path / "as published", names)).target
+    names = [str(Path(name).with_suffix(".PNG")) for name in names]
+    assert load_cells(write(tmp_path / "png", names)).target.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(("load", "names"), SETS[:-1])
+def test_descriptions_say_where_from_and_which_licence(tmp_path, load, names):
+    text = load(write(tmp_path, names)).DESCR
+    assert "https://doi.org/10." in text and "\nLicence: " in text and "\nCitation: " in text
+
+
+@pytest.mark.parametrize(("load", "names"), SETS)
+def test_another_loader_is_named(tmp_path, load, names):
+    write(tmp_path, names)
+    for other in LOADERS:
+        # Class folders are what most of the sets are, too: load_folder may be called on purpose.
+        if other not in (load, load_cells, load_folder):
+            with pytest.raises(
+                ValueError, match=f"{other.__name__} expects .* {load.__name__} fits"
+            ):
+                other(tmp_path)
 
 
 def test_path_may_be_str_or_relative_to_home(tmp_path, monkeypatch):
@@ -79,34 +147,6 @@ def test_path_may_be_str_or_relative_to_home(tmp_path, monkeypatch):
     assert load_cells("~/cells").data.tolist() == expected
     monkeypatch.chdir(tmp_path)
     assert load_cells("cells").data.tolist() == expected
-
-
-@pytest.mark.parametrize("prefix", ["", "deep/down/C-NMC_training_data/"])
-@pytest.mark.parametrize("suffix", ["bmp", "PNG", "tiff"])
-def test_cnmc_by_its_names(tmp_path, prefix, suffix):
-    names = [prefix + name.replace("bmp", suffix) for name in [CNMC[0], CNMC[1]]]
-    names.append(prefix + f"fold_2/hem/UID_h4_1_2_hem.{suffix}")
-    bunch = load_cells(write(tmp_path, [*names, "README.md", "fold_0/all/Thumbs.db"]))
-    assert bunch.target.tolist() == ["all", "hem", "hem"]
-    assert bunch.groups.tolist() == ["1", "H3", "H4"]
-    assert bunch.fold.tolist() == [0, 0, 2] and bunch.fold.dtype.kind == "i"
-    assert bunch.pos_label == "all"
-    assert "CC BY 3.0" in bunch.DESCR and "10.7937/tcia.2019.dc64i46r" in bunch.DESCR
-
-
-def test_cnmc_without_folders(tmp_path):
-    write(tmp_path, [Path(name).name for name in CNMC])
-    bunch = load_cells(tmp_path, pos_label="hem")
-    assert bunch.groups.tolist() == ["1", "H3", "H3"]
-    assert bunch.pos_label == "hem"
-    assert "fold" not in bunch
-
-
-def test_cnmc_subject_across_folds(tmp_path):
-    with pytest.warns(UserWarning, match=r"'H3' lie in more than one of the folders"):
-        bunch = load_cnmc(write(tmp_path, CNMC))
-    assert "fold" not in bunch
-    assert bunch.groups.tolist() == ["1", "H3", "H3"]
 
 
 @pytest.mark.parametrize(
@@ -277,7 +317,7 @@ def test_bad_option(tmp_path, names, options, message):
         load_cells(write(tmp_path, names), **options)
 
 
-@pytest.mark.parametrize("load", [load_cells, load_cnmc, load_folder, load_csv])
+@pytest.mark.parametrize("load", LOADERS)
 def test_bad_path(tmp_path, load):
     write(tmp_path, ["cells/notes.txt"])
     with pytest.raises(FileNotFoundError, match=r"does not exist.* holds 'cells'"):
@@ -291,40 +331,42 @@ def test_bad_path(tmp_path, load):
             load(path)
 
 
-def test_real_cnmc(shared):
-    folder = shared / "data" / "cnmc2019"
-    if not folder.is_dir():
-        pytest.skip(f"no folder {folder}")
-    bunch = load_cells(folder)
-    assert bunch.data.shape == (480, 1)
-    assert all(Path(file).is_file() for file in bunch.data[:, 0])
-    assert {name: (bunch.target == name).sum() for name in bunch.target_names} == {
-        "all": 247,
-        "hem": 233,
-    }
-    assert bunch.pos_label == "all"
-    manifest = pd.read_csv(folder / "manifest.csv", dtype=str).set_index("file")
-    patients = manifest.loc[bunch.filenames, "patient"]
-    assert bunch.groups.tolist() == patients.tolist()
-    assert len(set(bunch.groups)) == 35
-
-    scores = cross_validate(
-        DummyClassifier(),
-        bunch.data,
-        bunch.target,
-        groups=bunch.groups,
-        cv=StratifiedGroupKFold(3),
-        error_score="raise",
-    )
-    assert scores["test_score"].shape == (3,)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cells.zip", "an archive, to be unpacked first"),
+        ("cells.tar.gz", "an archive, to be unpacked first"),
+        ("pathmnist.npz", "is a file. Expected\n"),
+        ("cells.xlsx", "is a file. Expected\n"),
+    ],
+)
+def test_files_that_are_no_data_set(tmp_path, name, message):
+    file = tmp_path / name
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("blast/1.png", b"")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_cells(file)
+    with pytest.raises(ValueError, match=f"without images; it holds '{name}'"):
+        load_cells(tmp_path)
 
 
-def test_real_pbc(shared):
-    folder = shared / "data" / "pbc_leukocytes"
-    if not folder.is_dir():
-        pytest.skip(f"no folder {folder}")
-    bunch = load_cells(folder)
-    counts = pd.Series(bunch.target).value_counts()
-    assert counts.to_dict() == dict.fromkeys(bunch.target_names, 60)
-    assert len(counts) == 5
-    assert bunch.groups is None and bunch.pos_label is None
+def test_loose_files_beside_class_folders_do_not_matter(tmp_path):
+    others = ["README.md", "manifest.csv", "labels.csv", "blast/Thumbs.db", "cells.zip"]
+    bunch = load_cells(write(tmp_path, [*CLASSES, *others]))
+    assert bunch.filenames.tolist() == CLASSES
+
+
+def test_links_to_images(tmp_path):
+    write(tmp_path / "elsewhere", ["1.png"])
+    root = write(tmp_path / "root", ["healthy/1.png", "blast/2.png"])
+    try:
+        (root / "blast" / "1.png").symlink_to(tmp_path / "elsewhere" / "1.png")
+        (root / "blast" / "3.png").symlink_to(tmp_path / "nowhere.png")
+    except OSError:
+        pytest.skip("this system lets no links be made")
+    bunch = load_cells(root)
+    # A broken link is no image less: reading it fails and names it.
+    names = ["blast/1.png", "blast/2.png", "blast/3.png", "healthy/1.png"]
+    assert bunch.filenames.tolist() == names
+    with pytest.raises(FileNotFoundError, match=r"1 of 4 image files do not exist.*3\.png"):
+        ImagePreprocessor(4).transform(bunch.data)

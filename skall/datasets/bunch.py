@@ -35,7 +35,9 @@ def make_bunch(
     description: str,
     pos_label: str | None = None,
     groups: Sequence[str] | None = None,
-    columns: Mapping[str, np.ndarray] | None = None,
+    group_name: str = "patients",
+    columns: Mapping[str, np.ndarray | str] | None = None,
+    images: np.ndarray | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
 ) -> Bunch | tuple:
@@ -46,7 +48,7 @@ def make_bunch(
     root : str or os.PathLike
         Folder that `filenames` are relative to.
     filenames : sequence of str, length n
-        Image files; absolute ones stay as they are.
+        Image files, or names of the `images`; absolute ones stay as they are.
     target : sequence of str, length n
         Class of each image.
     description : str
@@ -57,8 +59,12 @@ def make_bunch(
     groups : sequence of str, length n, optional
         Patient of each image. Ids that differ only in case are one patient, spelled as it comes
         first.
-    columns : mapping of str to array of shape (n,), optional
-        Whatever else is known of each image: ``site``, ``fold``, ``source_id``.
+    group_name : str, default="patients"
+        What the groups are, in the plural.
+    columns : mapping of str to array of shape (n,) or str, optional
+        Whatever else is known of each image (``site``, ``fold``) or of all (``source_id``).
+    images : uint8 array of shape (n, height, width, 3), optional
+        The data, where they are no files.
     return_X_y, as_frame : bool
         As in scikit-learn's loaders.
 
@@ -70,8 +76,14 @@ def make_bunch(
     Raises
     ------
     ValueError
-        If there are fewer than two classes, or `pos_label` is not one of them.
+        If there are fewer than two classes, `pos_label` is not one of them, or `images` are to
+        become a DataFrame.
     """
+    if images is not None and as_frame:
+        raise ValueError(
+            "as_frame=True cannot be used here: these images are arrays, which fit no column of a "
+            "DataFrame as paths do. Leave it out"
+        )
     counts = Counter(target)
     classes = sorted(counts)
     if len(classes) < 2:
@@ -86,7 +98,9 @@ def make_bunch(
     if groups is not None:
         groups = _merge_case(groups)
 
-    data = _as_objects(str(Path(root, name)) for name in filenames).reshape(-1, 1)
+    data = images
+    if images is None:
+        data = _as_objects(str(Path(root, name)) for name in filenames).reshape(-1, 1)
     target = _as_objects(target)
     frame = None
     if as_frame:
@@ -103,7 +117,7 @@ def make_bunch(
         pos_label=positive,
         groups=groups,
         filenames=_as_objects(filenames),
-        DESCR=f"{description.strip()}\n\n{_describe_sizes(counts, groups)}\n",
+        DESCR=f"{description.strip()}\n\n{_describe_sizes(counts, groups, group_name)}\n",
         **(columns or {}),
     )
 
@@ -123,7 +137,7 @@ def _merge_case(groups: Sequence[str]) -> np.ndarray:
     return _as_objects(spelling.setdefault(group.casefold(), group) for group in groups)
 
 
-def _describe_sizes(counts: Counter, groups: np.ndarray | None) -> str:
+def _describe_sizes(counts: Counter, groups: np.ndarray | None, group_name: str) -> str:
     classes = ", ".join(f"{counts[name]} {name}" for name in sorted(counts))
-    patients = "patients unknown" if groups is None else f"{len(set(groups))} patients"
-    return f"{counts.total()} images ({classes}), {patients}."
+    known = "patients unknown" if groups is None else f"{len(set(groups))} {group_name}"
+    return f"{counts.total()} images ({classes}), {known}."

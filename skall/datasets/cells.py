@@ -6,11 +6,21 @@ import re
 
 from sklearn.utils import Bunch
 
-from skall.datasets import cnmc, folder, table
+from skall.datasets import all_4class, all_idb, bloodmnist, cnmc, folder, pbc, raabin, table
 from skall.datasets.layout import find_source
 
 # The first that recognises a source loads it: the particular before the general.
-LAYOUTS = (cnmc.LAYOUT, table.LAYOUT, folder.LAYOUT)
+LAYOUTS = (
+    cnmc.LAYOUT,
+    all_idb.FIELDS_LAYOUT,
+    all_idb.CELLS_LAYOUT,
+    all_4class.LAYOUT,
+    pbc.LAYOUT,
+    raabin.LAYOUT,
+    bloodmnist.LAYOUT,
+    table.LAYOUT,
+    folder.LAYOUT,
+)
 
 
 def load_cells(
@@ -23,10 +33,12 @@ def load_cells(
 ) -> Bunch | tuple:
     """Load blood-cell images, whichever known data set they are.
 
-    The loader is chosen by the names of the files, whatever the image format and however deep the
-    folders lie: :func:`load_cnmc` where an image is named as in C-NMC 2019, :func:`load_csv` for a
-    CSV file, and :func:`load_folder` for any other folder of class folders. Files that are no
-    images, and hidden ones, are passed over.
+    The loader is chosen by the names of the files and folders, whatever the image format and
+    however deep the folders lie: :func:`load_cnmc`, :func:`load_all_idb1`, :func:`load_all_idb2`,
+    :func:`load_all_4class`, :func:`load_pbc`, :func:`load_raabin` and :func:`load_bloodmnist` for
+    these data sets, :func:`load_csv` for a CSV file, and :func:`load_folder` for any other folder
+    of class folders. They have options that this one has not. Files that are no images, and hidden
+    ones, are passed over.
 
     Parameters
     ----------
@@ -34,7 +46,7 @@ def load_cells(
         Folder or CSV file; ``~`` is expanded.
     groups : str or re.Pattern, optional
         Regular expression that finds the patient in a file name, see :func:`load_folder`. The
-        other loaders find the patients themselves and refuse it.
+        other loaders find the patients themselves, where they are known, and refuse it.
     pos_label : str, optional
         The leukaemic class; by default as the data set has it.
     return_X_y : bool, default=False
@@ -49,7 +61,8 @@ def load_cells(
         in the order of the relative path, tables in their own.
 
         data : object array of shape (n, 1), or DataFrame with the one column ``path``
-            Absolute path of each image, str.
+            Absolute path of each image, str. For BloodMNIST the images themselves, a uint8 array
+            of shape (n, height, width, 3).
         target : object array of shape (n,), or Series
             Class of each image, str.
         frame : DataFrame of shape (n, 2), or None
@@ -65,7 +78,11 @@ def load_cells(
         DESCR : str
             The data set, its source and licence where known, and its sizes.
         fold, site : array of shape (n,)
-            Only there where they are known.
+            Part of the split that the data set comes with, and place or microscope that an image
+            is from. Only there where they are known.
+        source_id : str
+            Only there where it is known. Data sets that share it are made of the same images, so
+            that none of them is an external test of another.
 
     Raises
     ------
@@ -75,7 +92,7 @@ def load_cells(
         If `path` does not exist.
     ValueError
         If no loader fits, the one that fits finds the files inconsistent, or `groups` is given
-        and it reads the patients itself.
+        and it is not :func:`load_folder`.
 
     See Also
     --------
@@ -109,7 +126,7 @@ def load_cells(
     if "groups" in options and "groups" not in inspect.signature(layout.load).parameters:
         raise ValueError(
             f"groups={groups!r} cannot be used here: {str(source.path)!r} is loaded by "
-            f"{layout.load.__name__}, which finds the patients itself. Leave groups out, or call "
-            "load_folder"
+            f"{layout.load.__name__}, which finds the patients itself where they are known. Leave "
+            "groups out, or call load_folder"
         )
     return layout.load(source.path, **options, return_X_y=return_X_y, as_frame=as_frame)

@@ -3,16 +3,18 @@
 import os
 import re
 import warnings
+from collections import Counter
 from pathlib import PurePosixPath
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from skall.datasets.bunch import make_bunch
-from skall.datasets.layout import Layout, Source, quote_some
+from skall.datasets.cnmc_names import ORIGINAL, find_phase, is_cnmc, read_original_names
+from skall.datasets.layout import Layout, Source, check_folders, quote_some
 
-NAME = re.compile(r"UID_(?P<subject>[^_]+)_[^_]+_[^_]+_(?P<label>all|hem)", re.IGNORECASE)
 FOLD = re.compile(r"fold_(\d+)", re.IGNORECASE)
+SUBSETS = ("train", "prelim", "all")
 
 DESCRIPTION = """
 C-NMC 2019, the data set of the ISBI 2019 challenge: single cells of 450 x 450 pixels, cut out on
@@ -29,20 +31,28 @@ The Cancer Imaging Archive.
 def load_cnmc(
     path: str | os.PathLike,
     *,
+    subset: str | None = None,
     pos_label: str = "all",
     return_X_y: bool = False,
     as_frame: bool = False,
 ) -> Bunch | tuple:
     """Load C-NMC 2019 by its file names, however deep its folders lie.
 
-    Every image is named ``UID_<subject>_<image>_<cell>_<class>`` with the class ``all`` or
-    ``hem``, in any image format. Folders ``all`` and ``hem`` have to agree with the names. No
-    image is opened.
+    Every training image is named ``UID_<subject>_<image>_<cell>_<class>`` with the class ``all``
+    or ``hem``, in any image format. Folders ``all`` and ``hem`` have to agree with the names.
+    Images of the preliminary phase are numbered, and
+    ``C-NMC_test_prelim_phase_data_labels.csv`` has their labels and original names. The folders of
+    either phase may have the names of TCIA or of the copy on Kaggle (``training_data``,
+    ``validation_data``, ``testing_data``). The final phase has no labels and is left out. No image
+    is opened.
 
     Parameters
     ----------
     path : str or os.PathLike
         The folder; ``~`` is expanded.
+    subset : {"train", "prelim", "all"}, optional
+        The training images, those of the preliminary phase, or both. None: the training images,
+        or the preliminary phase where there are no others.
     pos_label : {"all", "hem"}, default="all"
         The positive class.
     return_X_y : bool, default=False
@@ -54,16 +64,18 @@ def load_cnmc(
     -------
     Bunch or tuple
         As :func:`load_cells`. ``groups`` are the subjects, in capitals (the set spells one of them
-        both ``h3`` and ``H3``). ``fold``, an int array of shape (n,), is there if every image lies
-        in a folder ``fold_<k>``.
+        both ``h3`` and ``H3``). ``subset``, an array of str, says ``train`` or ``prelim`` of each
+        image. ``fold``, an int array of shape (n,), is there if every image lies in a folder
+        ``fold_<k>``.
 
     Raises
     ------
     FileNotFoundError
         If `path` does not exist.
     ValueError
-        If an image is named otherwise, its name contradicts its folder, or there are images of
-        one class only.
+        If an image is named otherwise, its name contradicts its folder, the table of labels is
+        missing, has no row for an image, two for one or contradicts itself, `subset` is empty or
+        unknown, or there are images of one class only.
 
     Warns
     -----
@@ -89,21 +101,34 @@ def load_cnmc(
     >>> cells.groups
     array(['1', 'H3', 'H3'], dtype=object)
     """
+    if subset is not None and subset not in SUBSETS:
+        raise ValueError(f"subset={subset!r} is not one of {SUBSETS}, nor None")
     source = LAYOUT.open(path)
-    matches = [NAME.fullmatch(image.stem) for image in source.images]
-    _check_names(source, matches)
+    phases = [find_phase(source, image) for image in source.images]
+    pairs = list(zip(source.images, phases, strict=True))
+    LAYOUT.refuse_strangers(source, [image for image, phase in pairs if phase is None])
+    subset = _choose(source, set(phases), subset)
+    chosen = [(image, phase) for image, phase in pairs if subset in (phase, "all")]
+    chosen = [(image, phase) for image, phase in chosen if phase != "final"]
+    images, subsets = zip(*chosen, strict=True)
+
+    names = {image: image.stem for image, phase in chosen if phase == "train"}
+    if "prelim" in subsets:
+        prelim = [image for image, phase in chosen if phase == "prelim"]
+        names |= read_original_names(source, prelim)
+    matches = [ORIGINAL.fullmatch(names[image]) for image in images]
     target = [match["label"].lower() for match in matches]
+    check_folders(images, target, {"all": "all", "hem": "hem"})
     groups = [match["subject"].upper() for match in matches]
-    _check_folders(source.images, target)
-    folds = [_find_fold(image) for image in source.images]
-    columns = {}
+    folds = [_find_fold(image) for image in images]
+    columns = {"subset": np.array(subsets, dtype=object)}
     if None not in folds and _separate(groups, folds):
         columns["fold"] = np.array(folds)
     return make_bunch(
         source.path,
-        [str(image) for image in source.images],
+        [str(image) for image in images],
         target,
-        description=DESCRIPTION,
+        description=DESCRIPTION + _describe_rest(Counter(phases), subset),
         pos_label=pos_label,
         groups=groups,
         columns=columns,
@@ -112,35 +137,30 @@ def load_cnmc(
     )
 
 
-def _recognise(source: Source) -> bool:
-    # One name is enough: taken for mere class folders, the set would lose its patients unseen.
-    return any(NAME.fullmatch(image.stem) for image in source.images)
-
-
-def _check_names(source: Source, matches: list[re.Match | None]) -> None:
-    strangers = [
-        image for image, match in zip(source.images, matches, strict=True) if match is None
-    ]
-    if strangers:
+def _choose(source: Source, found: set[str], subset: str | None) -> str:
+    if found == {"final"}:
         raise ValueError(
-            f"load_cnmc expects {LAYOUT.expects}, but {len(strangers)} of the "
-            f"{len(source.images)} images of {str(source.path)!r} have other names: "
-            f"{quote_some(strangers)}. Give the folder that holds C-NMC's images alone, or use "
-            "load_folder to take all of them by their folders, without patients"
+            f"{str(source.path)!r} holds images of C-NMC's final phase alone, whose labels are not "
+            "published: give the folder of the training images or of the preliminary phase"
         )
-
-
-def _check_folders(images: tuple[PurePosixPath, ...], target: list[str]) -> None:
-    wrong = [
-        image
-        for image, label in zip(images, target, strict=True)
-        if image.parent.name.lower() in {"all", "hem"} - {label}
-    ]
-    if wrong:
+    if subset is None:
+        return "train" if "train" in found else "prelim"
+    if subset not in (*found, "all"):
         raise ValueError(
-            f"{len(wrong)} images are of one class by their name and of the other by their "
-            f"folder: {quote_some(wrong)}. Move or rename them"
+            f"subset={subset!r}: {str(source.path)!r} holds images of {sorted(found)} alone"
         )
+    return subset
+
+
+def _describe_rest(counts: Counter, subset: str) -> str:
+    """Which images were found but not taken, and why."""
+    left_out = []
+    for phase, name in [("train", "training set"), ("prelim", "preliminary phase")]:
+        if counts[phase] and subset not in (phase, "all"):
+            left_out.append(f"{counts[phase]} images of the {name} (take them with subset='all')")
+    if counts["final"]:
+        left_out.append(f"{counts['final']} images of the final phase, which have no labels")
+    return f"\nLeft out: {'; '.join(left_out)}." if left_out else ""
 
 
 def _find_fold(image: PurePosixPath) -> int | None:
@@ -162,5 +182,8 @@ def _separate(groups: list[str], folds: list[int]) -> bool:
 
 
 LAYOUT = Layout(
-    load_cnmc, "images named UID_<subject>_<image>_<cell>_{all,hem}.<extension>", _recognise
+    load_cnmc,
+    "images named UID_<subject>_<image>_<cell>_{all,hem}.<extension>, or the numbered ones of the "
+    "preliminary phase with their table of labels",
+    is_cnmc,
 )

@@ -1,13 +1,14 @@
 """What lies at the path a user gives, and what each loader expects to find there."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sklearn.utils import Bunch
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"})
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,19 @@ class Source:
     images : tuple of pathlib.PurePosixPath
         Every image below the folder, relative to it and sorted; empty for a file. Hidden files and
         folders are left out.
+    others : tuple of pathlib.PurePosixPath
+        Likewise every file that is no image.
     """
 
     path: Path
     images: tuple[PurePosixPath, ...]
+    others: tuple[PurePosixPath, ...] = ()
 
     def describe(self) -> str:
         """Say in words what was found, for the errors."""
         if not self.path.is_dir():
-            return "a file"
+            archive = self.path.suffix.lower() in ARCHIVE_SUFFIXES
+            return "an archive, to be unpacked first" if archive else "a file"
         if not self.images:
             entries = sorted(entry.name for entry in self.path.iterdir())
             return f"a folder without images; it holds {quote_some(entries)}"
@@ -50,8 +55,8 @@ class Layout:
     expects : str
         What the loader expects, in words.
     recognises : callable
-        ``recognises(source)`` tells whether the loader is the one for a :class:`Source`. Names are
-        looked at, no file is opened.
+        ``recognises(source)`` tells whether the loader is the one for a :class:`Source`, by the
+        names of the files; no pixels are read.
     """
 
     load: Callable[..., Bunch]
@@ -67,6 +72,17 @@ class Layout:
                 f"{source.describe()}. {_suggest_loader(source)}"
             )
         return source
+
+    def refuse_strangers(self, source: Source, strangers: Sequence[PurePosixPath]) -> None:
+        """Raise ValueError if any image of `source` is none of this data set."""
+        if strangers:
+            name = self.load.__name__
+            raise ValueError(
+                f"{name} expects {self.expects}, but {len(strangers)} of the {len(source.images)} "
+                f"images of {str(source.path)!r} are none of them: {quote_some(strangers)}. Give "
+                "the folder that holds the images of this data set alone, or use load_folder to "
+                "take all of them by their folders"
+            )
 
 
 def find_source(path: str | os.PathLike) -> Source:
@@ -91,8 +107,35 @@ def find_source(path: str | os.PathLike) -> Source:
         )
     if not found.is_dir():
         return Source(found, ())
-    images = (PurePosixPath(Path(name).relative_to(found).as_posix()) for name in _walk(found))
-    return Source(found, tuple(sorted(images)))
+    files = sorted(PurePosixPath(Path(name).relative_to(found).as_posix()) for name in _walk(found))
+    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    others = [file for file in files if file.suffix.lower() not in IMAGE_SUFFIXES]
+    return Source(found, tuple(images), tuple(others))
+
+
+def check_folders(
+    images: Iterable[PurePosixPath], target: Iterable[str], folders: Mapping[str, str]
+) -> None:
+    """Raise ValueError where the folder of an image contradicts the class that its name tells.
+
+    Parameters
+    ----------
+    images : iterable of pathlib.PurePosixPath
+    target : iterable of str
+        Class of each image by its name.
+    folders : mapping of str to str
+        The class that a folder of this name, in lower case, stands for. Other folders say nothing.
+    """
+    wrong = [
+        image
+        for image, label in zip(images, target, strict=True)
+        if folders.get(image.parent.name.lower(), label) != label
+    ]
+    if wrong:
+        raise ValueError(
+            f"{len(wrong)} images are of one class by their name and of another by their folder: "
+            f"{quote_some(wrong)}. Move or rename them"
+        )
 
 
 def quote_some(names: Iterable[object], limit: int = 5) -> str:
@@ -114,7 +157,8 @@ def _walk(folder: str | Path, above: frozenset[str] = frozenset()) -> Iterator[s
                 continue
             if entry.is_dir():
                 yield from _walk(entry.path, above | {real})
-            elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
+            else:
+                # Broken links too: an image that is lost is to be missed.
                 yield entry.path
 
 
