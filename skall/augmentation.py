@@ -111,11 +111,12 @@ def make_augmentation(augment):
     change = PRESETS[augment] if isinstance(augment, str) else augment
     if not isinstance(change, Preset):
         change = partial(_transform_each, augment)
-    return lambda images: _keep_layout(change(images), images)
+    return partial(_change, change)
 
 
-def _keep_layout(changed, images):
-    """The changed images in memory as they were, which decides the speed and the last bits."""
+def _change(change, images):
+    """The images changed, in memory as they were: that decides the speed and the last bits."""
+    changed = change(images)
     if images.is_contiguous(memory_format=torch.channels_last):
         return changed.contiguous(memory_format=torch.channels_last)
     return changed

@@ -4,22 +4,13 @@ Nothing heavy is imported before it is needed: ``skall --help`` answers at once.
 """
 
 import argparse
-import ast
-import inspect
 import json
 import os
-import re
-import shlex
 import sys
 import warnings
 
-DEFAULTS = {
-    "backbones": ["resnet18", "mobilenetv2", "squeezenet"],
-    "cv": 10,
-    "repeats": 1,
-    "seed": 0,
-    "n_jobs": 1,
-}
+from skall.options import DEFAULTS, add_classifier_options, add_compare_options, spell_command
+
 # Without DATA: enough to see networks learn within minutes on two cores.
 SYNTHETIC_CELLS = {"n_samples": 240, "n_patients": 24, "image_size": 64, "random_state": 0}
 SYNTHETIC_OPTIONS = {
@@ -31,8 +22,6 @@ SYNTHETIC_OPTIONS = {
     "lr": 2e-3,
     "lr_schedule": "cosine",
 }
-# Not options: the command line has its own word for them, or they are Python objects.
-NOT_OPTIONS = {"backbone", "random_state", "verbose", "callbacks", "train_split"}
 
 
 def main(argv=None):
@@ -99,9 +88,9 @@ def _make_parser(argv):
         allow_abbrev=False,
     )
     compare.set_defaults(run=_compare)
-    _add_compare_options(compare)
+    add_compare_options(compare)
     if "compare" in argv:
-        _add_classifier_options(compare)
+        add_classifier_options(compare)
     backbones = commands.add_parser(
         "backbones", help="list the backbones", description="List the backbones and their size."
     )
@@ -119,99 +108,6 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_compare_options(parser):
-    add = parser.add_argument
-    add(
-        "data",
-        metavar="DATA",
-        nargs="?",
-        help="folder or CSV file of labelled images; synthetic cells with small settings if left "
-        "out",
-    )
-    names = ",".join(DEFAULTS["backbones"])
-    add("--backbones", type=_parse_names, metavar="A,B", help=f"names (default: {names})")
-    add(
-        "--groups",
-        metavar="REGEX",
-        help="finds the patient in the names of files in class folders, as '(.+)_[0-9]+'",
-    )
-    add(
-        "--cv",
-        type=_parse_cv,
-        metavar="K",
-        help=f"folds, or 'fold' for those that the data come with (default: {DEFAULTS['cv']})",
-    )
-    add("--repeats", type=int, metavar="N", help="how often they are dealt anew (default: 1)")
-    add("--scoring", type=_parse_names, metavar="A,B", help="metrics (default: all)")
-    add("--pos-label", metavar="LABEL", help="the positive class (default: the leukaemic one)")
-    add("--seed", type=int, metavar="N", help="of folds and networks (default: 0)")
-    add("--n-jobs", type=int, metavar="N", help="worker processes (default: 1)")
-    add("--no-baselines", dest="baselines", action="store_false", help="leave the dummy out")
-    add("--out", metavar="FOLDER", help="where results go; the same command resumes there")
-    add("--json", action="store_true", help="print the results as JSON, and nothing else")
-
-
-def _add_classifier_options(parser):
-    """An option for each parameter of CNNClassifier that text can express."""
-    from skall.classifier import CNNClassifier
-
-    group = parser.add_argument_group("parameters of every network (skall.CNNClassifier)")
-    meanings = _read_meanings(CNNClassifier.__doc__)
-    for name, parameter in inspect.signature(CNNClassifier.__init__).parameters.items():
-        is_option = parameter.kind is parameter.KEYWORD_ONLY and name not in NOT_OPTIONS
-        if is_option and not inspect.isclass(parameter.default):
-            group.add_argument(
-                _spell(name),
-                type=_parse_value,
-                metavar="VALUE",
-                help=f"{meanings[name]} (default: {_format_value(parameter.default)})",
-            )
-
-
-def _read_meanings(docstring):
-    """Type and description of each parameter of a numpydoc docstring, as one line of help."""
-    section = inspect.cleandoc(docstring).partition("Parameters\n")[2].partition("\n\n")[0]
-    entries = re.findall(r"^(\w+) : (.+)\n((?: +.+\n?)*)", section, flags=re.MULTILINE)
-    meanings = {}
-    for name, kind, text in entries:
-        kind = kind.partition(", default")[0].removesuffix(", optional")
-        words = re.sub(r":\w+:`([^`]+)`", r"\1", " ".join(text.split()))
-        words = words.replace("``", "").replace("%", "%%")
-        meanings[name] = f"{kind}. {words}" if words else kind
-    return meanings
-
-
-def _spell(name):
-    return f"--{name.replace('_', '-')}"
-
-
-def _parse_names(text):
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _parse_cv(text):
-    """A number of folds, or the word for the data's own."""
-    return text if text == "fold" else int(text)
-
-
-def _parse_value(text):
-    """A number, true, false, none, or a tuple of numbers, where the text is one; else the text."""
-    constants = {"none": None, "true": True, "false": False}
-    if text.lower() in constants:
-        return constants[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _format_value(value):
-    """The text that :func:`_parse_value` reads as this value."""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value))
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
 def _compare(arguments):
     """``skall compare``."""
     from skall.comparison import compare
@@ -220,7 +116,12 @@ def _compare(arguments):
     as_json = given.pop("json", False)
     data = given.pop("data", None)
     options = DEFAULTS | (SYNTHETIC_OPTIONS if data is None else {}) | given
-    command = _spell_command(data, options)
+    if "tune" in options:
+        options["tune"] = _gather(options["tune"])
+    command = spell_command(data, options)
+    ensembles = options.pop("ensembles", False)
+    if ensembles and len(options["backbones"]) < 2:
+        raise ValueError("--ensembles needs two backbones or more")
     if data is not None and "out" in options:
         _keep_apart(data, options["out"])
     cells = _load(data, options.pop("groups", None))
@@ -233,14 +134,42 @@ def _compare(arguments):
     comparison = compare(
         backbones, cells.data, cells.target, groups=cells.groups, random_state=seed, **options
     )
+    if ensembles:
+        comparison = comparison.vote().stack()
+        if "out" in options:
+            comparison.write(options["out"])
     if as_json:
-        results = {"command": command, "positive_class": comparison.pos_label_}
-        print(json.dumps(results | {"estimators": comparison.to_dict()}, indent=2, allow_nan=False))
-        return
+        _print_json(comparison, command)
+    else:
+        _print_tables(comparison, command, options.get("out"))
+
+
+def _print_json(comparison, command):
+    results = {"command": command, "positive_class": comparison.pos_label_}
+    if len(comparison.best_params_):
+        results["best_params"] = comparison.best_params_.to_dict("records")
+    print(json.dumps(results | {"estimators": comparison.to_dict()}, indent=2, allow_nan=False))
+
+
+def _print_tables(comparison, command, out):
     print(f"{comparison}\nmean ± standard deviation over the folds\n")
-    if "out" in options:
-        print(f"Written to {options['out']}: scores.csv, predictions.csv, table.csv, accuracy.png")
+    chosen = comparison.best_params_
+    if len(chosen):
+        chosen = chosen.pivot(columns="parameter", index=["estimator", "repeat", "fold"])
+        print(f"What was chosen in each fold:\n{chosen['value'].to_string()}\n")
+    if out:
+        more = ", best_params.csv" if len(chosen) else ""
+        print(f"Written to {out}: scores.csv, predictions.csv, table.csv, accuracy.png{more}")
     print(f"The full command:\n  {command}")
+
+
+def _gather(tune):
+    """The values by parameter, from pairs."""
+    names = [name for name, _ in tune]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--tune {name} is there twice; give all its values at once")
+    return dict(tune)
 
 
 def _keep_apart(data, out):
@@ -280,17 +209,6 @@ def _load(data, groups):
         file=sys.stderr,
     )
     return cells
-
-
-def _spell_command(data, options):
-    """The command with every option that decides its results."""
-    words = ["skall", "compare"] + ([] if data is None else [data])
-    for name, value in options.items():
-        if name == "baselines":
-            words.append("--no-baselines")
-        else:
-            words += [_spell(name), _format_value(value)]
-    return shlex.join(words)
 
 
 def _list_backbones(arguments):

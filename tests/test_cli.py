@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from skall import CNNClassifier, __version__
-from skall.cli import _format_value, _parse_value, main
+from skall.cli import main
 from skall.datasets import make_blood_cells
+from skall.options import format_value, parse_value
 
 TINY = [*["--backbones", "timm/test_resnet", "--image-size", "32", "--max-epochs", "1"], "--cv=2"]
 
@@ -77,6 +78,29 @@ def test_with_data(folder, tmp_path, capsys):
     assert str(folder) in capsys.readouterr().out
 
 
+def test_tuning_and_ensembles(few_cells, tmp_path, capsys):
+    out = str(tmp_path / "report")
+    options = ["--backbones", "timm/test_resnet,timm/test_efficientnet", "--max-epochs", "1"]
+    options += ["--image-size", "16", "--cv", "2", "--ensembles", "--out", out, "--no-baselines"]
+    options += ["--tune", "batch-size=6,12", "--tune=lr_schedule=none,cosine", "--trials", "2"]
+    assert main(["compare", *options, "--strategy", "optuna"]) == 0
+    printed = capsys.readouterr().out
+    assert "What was chosen in each fold" in printed
+    command = printed.strip().splitlines()[-1].strip()
+    for text in ("--tune batch_size=6,12", "--tune lr_schedule=none,cosine", "--strategy optuna"):
+        assert text in command
+    chosen = pd.read_csv(tmp_path / "report" / "best_params.csv")
+    assert set(chosen["parameter"]) == {"batch_size", "lr_schedule"}
+    table = pd.read_csv(tmp_path / "report" / "table.csv", index_col="estimator")
+    assert set(table.index) == {"timm/test_resnet", "timm/test_efficientnet", "vote", "stack"}
+    # It resumes, and the JSON says what was chosen.
+    assert main([*command.split()[1:], "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert len(results["best_params"]) == 2 * 2 * 2
+    assert {row["value"] for row in results["best_params"]} <= {6, 12, None, "cosine"}
+    assert "vote" in results["estimators"]
+
+
 def test_every_parameter_is_an_option(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["compare", "--help"])
@@ -103,9 +127,9 @@ def test_every_parameter_is_an_option(capsys):
     ],
 )
 def test_values(text, value):
-    assert _parse_value(text) == value
-    assert type(_parse_value(text)) is type(value)
-    assert _parse_value(_format_value(value)) == value
+    assert parse_value(text) == value
+    assert type(parse_value(text)) is type(value)
+    assert parse_value(format_value(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -117,6 +141,12 @@ def test_values(text, value):
         (["--max-epochs", "many"], "max_epochs='many'"),
         (["nowhere"], "'nowhere' does not exist"),
         (["--pos-label", "AML"], "'AML' is not one of the classes"),
+        (["--tune", "lrr=1e-3,1e-2"], "did you mean 'lr'"),
+        (["--tune", "lr=1e-3,fast"], "lr='fast'"),
+        (["--tune", "lr=1e-3", "--tune", "lr=1e-2"], "--tune lr is there twice"),
+        (["--tune", "lr=1e-3", "--strategy", "best"], "'grid', 'halving', 'optuna'"),
+        (["--trials", "3"], "there is no tune"),
+        (["--ensembles"], "--ensembles needs two backbones"),
     ],
     ids=str,
 )
@@ -130,7 +160,11 @@ def test_mistakes(few_cells, argv, message, capsys):
     assert message in line
 
 
-@pytest.mark.parametrize("argv", [[], ["compar"], ["compare", "--max-epoch", "3"]], ids=str)
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["compar"], ["compare", "--max-epoch", "3"], ["compare", "--tune", "lr"]],
+    ids=str,
+)
 def test_unknown_words(argv):
     with pytest.raises(SystemExit, match="2"):
         main(argv)

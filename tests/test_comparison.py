@@ -131,7 +131,7 @@ def test_repeats_deal_anew_from_their_seeds():
     ],
     ids=["splitter", "repeated", "pairs", "masks"],
 )
-@pytest.mark.filterwarnings("ignore:.*test parts lack a class", "ignore:The groups parameter")
+@pytest.mark.filterwarnings("ignore:.*test parts lack a class", "ignore:cv has .* groups")
 def test_any_splitter(cv, n_folds):
     assert len(values_of(run(cv=cv), "logistic", "accuracy")) == n_folds
 
@@ -199,6 +199,22 @@ def test_class_missing_from_a_test_part():
     assert comparison.table().loc["logistic", "recall"] == pytest.approx(np.nanmean(recall))
 
 
+@pytest.mark.parametrize(
+    "cv",
+    [StratifiedKFold(3, shuffle=True, random_state=0), [(np.arange(1, 119), np.array([0, 119]))]],
+    ids=["splitter", "pairs"],
+)
+def test_parted_groups(cv):
+    X, y, groups = make_patients()
+    with pytest.warns(UserWarning, match=r"cv has \d+ of 30 groups, as 'P00', on both") as caught:
+        run(data=(X, y, groups), cv=cv)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    # Kept together, or not known, there is nothing to warn of.
+    run(data=(X, y, groups), cv=GroupKFold(3, shuffle=True, random_state=0))
+    run(data=(X, y, None), cv=cv)
+
+
 def test_groups_reach_fit():
     calls = []
     _, y, groups = make_patients()
@@ -261,6 +277,21 @@ def test_networks_as_in_cross_validate(trainable):
     for metric in METRICS:
         got = values_of(parallel, "timm/test_resnet", metric)
         assert got.tolist() == list(expected[f"test_{metric}"]), metric
+
+
+def test_search_in_parallel_equals_serial():
+    cells = make_blood_cells(24, 8, 16, random_state=0)
+    options = {"groups": cells.groups, "cv": 2, "pos_label": cells.pos_label, "random_state": 0}
+    options |= {"tune": {"lr": [1e-3, 1e-2], "dropout": [0, 0.5]}, "strategy": "optuna"}
+    options |= {"weights": None, "image_size": 16, "max_epochs": 1, "trials": 3, "verbose": 0}
+    serial, parallel = (
+        compare(["timm/test_resnet"], cells.data, cells.target, n_jobs=n_jobs, **options)
+        for n_jobs in (1, 2)
+    )
+    for table in ("scores_", "predictions_", "best_params_"):
+        pd.testing.assert_frame_equal(
+            getattr(serial, table), getattr(parallel, table), check_exact=True
+        )
 
 
 def test_repeats_train_networks_from_other_seeds():

@@ -2,12 +2,27 @@
 
 import numpy as np
 import pytest
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from sklearn import config_context
-from sklearn.model_selection import GroupKFold, cross_validate
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import AdaBoostClassifier, StackingClassifier, VotingClassifier
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    HalvingGridSearchCV,
+    HalvingRandomSearchCV,
+    RandomizedSearchCV,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 
 from skall import CNNClassifier, ImagePreprocessor
 from skall.datasets import make_blood_cells
+from skall.routing import fit_with_groups
 
 CELLS = make_blood_cells(18, n_patients=6, image_size=16, random_state=0)
 WEIGHTS = np.arange(18) % 3 + 1.0
@@ -82,3 +97,120 @@ def test_groups_of_any_type():
         net.fit(CELLS.data, CELLS.target, groups=groups)
         # Without an inner split the groups change nothing.
         np.testing.assert_array_equal(net.predict_proba(CELLS.data), plain)
+
+
+class Witness(DummyClassifier):
+    """Remembers, in a list of the class, the rows and groups of each fit."""
+
+    fits: list
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        self.fits.append((np.asarray(X)[:, 0], groups))
+        return super().fit(X, y, sample_weight)
+
+
+ROWS = np.arange(24.0)[:, None]
+PATIENTS = np.array([f"P{row // 3}" for row in range(24)])
+LABELS = np.arange(24) // 6 % 2
+BY_PATIENT = {"cv": GroupKFold(2), "error_score": "raise", "scoring": "balanced_accuracy"}
+STRATEGY = {"strategy": ["prior", "uniform"]}
+
+
+def make_holders():
+    """Estimators that hold witnesses, and how many fits of them there are."""
+    net = Witness(random_state=0)
+    halving = {"resource": "n_samples", "min_resources": 12, "factor": 2, "random_state": 0}
+    piped = make_pipeline("passthrough", net)
+    in_pipe = {f"witness__{name}": values for name, values in STRATEGY.items()}
+    return {
+        "alone": (net, 1),
+        "pipeline": (piped, 1),
+        "grid": (GridSearchCV(net, STRATEGY, **BY_PATIENT), 5),
+        "grid of pipelines": (GridSearchCV(piped, in_pipe, **BY_PATIENT), 5),
+        "pipeline of a grid": (
+            make_pipeline("passthrough", GridSearchCV(net, STRATEGY, **BY_PATIENT)),
+            5,
+        ),
+        "random": (RandomizedSearchCV(net, STRATEGY, n_iter=1, random_state=0, **BY_PATIENT), 3),
+        "halving": (HalvingGridSearchCV(net, STRATEGY, **halving, **BY_PATIENT), 7),
+        "random halving": (
+            HalvingRandomSearchCV(net, STRATEGY, n_candidates=2, **halving, **BY_PATIENT),
+            7,
+        ),
+        "voting": (VotingClassifier([("a", net), ("b", LogisticRegression())]), 1),
+        "voting of searches": (
+            VotingClassifier([("a", GridSearchCV(net, STRATEGY, **BY_PATIENT)), ("b", piped)]),
+            6,
+        ),
+        "calibrated": (CalibratedClassifierCV(net, cv=GroupKFold(2), ensemble=True), 2),
+    }
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    fits = []
+    monkeypatch.setattr(Witness, "fits", fits, raising=False)
+    return fits
+
+
+@pytest.mark.parametrize("name", make_holders())
+def test_groups_reach_every_fit(name, fits):
+    estimator, n_fits = make_holders()[name]
+    assert fit_with_groups(estimator, ROWS, LABELS, PATIENTS) is estimator
+    assert len(fits) == n_fits
+    for rows, groups in fits:
+        np.testing.assert_array_equal(groups, PATIENTS[rows.astype(int)])
+    if n_fits in (3, 5):
+        # Those of the inner split have whole patients.
+        for rows, _ in fits[:-1]:
+            patients, counts = np.unique(PATIENTS[rows.astype(int)], return_counts=True)
+            assert len(patients) == 4
+            assert set(counts) == {3}
+    fits.clear()
+    fit_with_groups(estimator.set_params(**without_groups(estimator)), ROWS, LABELS)
+    assert all(groups is None for _, groups in fits)
+
+
+def without_groups(estimator):
+    """Parameters with which nothing needs groups."""
+    return {name: 2 for name in estimator.get_params() if name.rpartition("__")[2] == "cv"}
+
+
+@pytest.mark.parametrize(("cv", "n_splits"), [(GroupKFold(2), 2), (3, 3), (None, 5)])
+def test_stacking_is_split_by_groups(fits, cv, n_splits):
+    stacking = StackingClassifier([("a", Witness(random_state=0))], cv=cv)
+    fit_with_groups(stacking, ROWS, LABELS, PATIENTS)
+    inner = [rows for rows, _ in fits if len(rows) < 24]
+    assert len(inner) == n_splits
+    for rows in inner:
+        assert not set(PATIENTS[rows.astype(int)]) & set(
+            PATIENTS[np.setdiff1d(np.arange(24), rows.astype(int))]
+        )
+
+
+def test_after_a_sampler_groups_are_of_other_rows(fits):
+    X, y, patients = ROWS[:18], LABELS[:18] * (np.arange(18) > 5), PATIENTS[:18]
+    pipeline = make_sampling_pipeline(RandomOverSampler(random_state=0), Witness(random_state=0))
+    fit_with_groups(pipeline, X, y, patients)
+    grid = {"witness__strategy": ["prior"]}
+    fit_with_groups(GridSearchCV(pipeline, grid, **BY_PATIENT), X, y, patients)
+    assert len(fits) == 4
+    assert all(groups is None for _, groups in fits)
+    assert len(fits[0][0]) > 18
+
+
+def test_a_request_of_the_users_counts(fits):
+    with config_context(enable_metadata_routing=True):
+        net = Witness(random_state=0).set_fit_request(groups=False)
+    fit_with_groups(GridSearchCV(net, STRATEGY, **BY_PATIENT), ROWS, LABELS, PATIENTS)
+    assert len(fits) == 5
+    assert all(groups is None for _, groups in fits)
+
+
+def test_parts_that_cannot_route():
+    boosted = AdaBoostClassifier(n_estimators=2, random_state=0)
+    search = GridSearchCV(boosted, {"learning_rate": [1.0]}, **BY_PATIENT)
+    assert fit_with_groups(search, ROWS, LABELS, PATIENTS).n_splits_ == 2
+    assert fit_with_groups(boosted, ROWS, LABELS, PATIENTS) is boosted
+    plain = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2)
+    assert fit_with_groups(plain, ROWS, LABELS, PATIENTS).n_splits_ == 2

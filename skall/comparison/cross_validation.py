@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
-from sklearn.base import clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 from tqdm import tqdm
@@ -15,7 +14,14 @@ from skall.comparison.candidates import make_candidates
 from skall.comparison.evaluation import evaluate_fold
 from skall.comparison.folds import make_folds
 from skall.comparison.record import Record, describe_call
-from skall.comparison.results import Comparison, tabulate_predictions, tabulate_scores
+from skall.comparison.results import (
+    Comparison,
+    count_trials,
+    tabulate_choices,
+    tabulate_predictions,
+    tabulate_scores,
+)
+from skall.comparison.tuning import check_search, describe_search, plan_search, prepare
 from skall.metrics import check_scoring_names, resolve_pos_label
 from skall.randomness import draw_seed
 
@@ -33,6 +39,9 @@ def compare(
     n_jobs=None,
     out=None,
     baselines=True,
+    tune=None,
+    strategy="grid",
+    trials=None,
     random_state=None,
     verbose=1,
     **params,
@@ -71,6 +80,16 @@ def compare(
         finished fold is written there at once, and the same call goes on where it was stopped.
     baselines : bool, default=True
         Add ``dummy``, which predicts the frequencies of the training labels.
+    tune : dict of str to list, optional
+        Values of parameters, for a list of backbones only: in every fold each network becomes a
+        search over them (:func:`skall.search.make_search`, which says what the next two mean) that
+        sees the training part alone, splits it into three, patient by patient where there are
+        groups, and maximises the balanced accuracy. So the reported folds are never those that
+        chose, but a network is trained three times for each combination, and once more.
+    strategy : {"grid", "halving", "optuna"}, default="grid"
+        How `tune` is searched.
+    trials : int, optional
+        How many combinations are tried, for ``"halving"`` and ``"optuna"``.
     random_state : int, RandomState or None, default=None
         Seed of folds and backbones. None draws one, or takes the one that `out` remembers.
     verbose : int, default=1
@@ -93,7 +112,7 @@ def compare(
     Warns
     -----
     UserWarning
-        If a test part lacks a class.
+        If a test part lacks a class, or `cv` has a group on both sides of a split.
 
     Examples
     --------
@@ -115,9 +134,15 @@ def compare(
     n_threads = remembered.get("threads", torch.get_num_threads())
     candidates, by_name = make_candidates(estimators, baselines, params)
     folds = make_folds(y, groups, cv=cv, repeats=repeats, seed=seed)
+    search = plan_search(
+        tune, strategy, trials, by_name=by_name, grouped=groups is not None, pos_label=pos_label
+    )
+    if search:
+        check_search(search, candidates, folds, y, groups)
     if record:
         settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
         settings["positive class"] = str(pos_label)
+        settings |= describe_search(search)
         record.begin(describe_call(candidates, X, y, groups, folds, **settings))
 
     jobs = [(name, fold) for fold in folds for name in candidates]
@@ -126,21 +151,27 @@ def compare(
         **{"X": X, "y": y, "groups": groups, "classes": classes, "pos_label": pos_label},
         **{"scoring": scoring, "n_threads": n_threads},
     }
-    tasks = []
-    for number, (name, fold) in enumerate(jobs):
-        if results[number] is None:
-            estimator = clone(candidates[name])
-            if by_name:
-                estimator.set_params(random_state=fold.seed)
-            path = record and record.path(name, fold)
-            tasks.append(delayed(_run)(number, name, estimator, fold=fold, path=path, **shared))
+    tasks = [
+        delayed(_run)(
+            number,
+            name,
+            *(candidates[name], fold.seed if by_name else None, search),
+            **{"fold": fold, "path": record and record.path(name, fold), **shared},
+        )
+        for number, (name, fold) in enumerate(jobs)
+        if results[number] is None
+    ]
     for number, result in _run_all(tasks, n_jobs, verbose, n_finished=len(jobs) - len(tasks)):
         results[number] = result
 
     rows = [(*job, result) for job, result in zip(jobs, results, strict=True)]
     rows.sort(key=lambda row: list(candidates).index(row[0]))
     comparison = Comparison(
-        tabulate_scores(rows), tabulate_predictions(rows, y, groups, classes), pos_label
+        tabulate_scores(rows),
+        tabulate_predictions(rows, y, groups, classes),
+        pos_label,
+        tabulate_choices(rows),
+        count_trials(rows),
     )
     if record:
         comparison.write(record.folder)
@@ -158,8 +189,9 @@ def _run_all(tasks, n_jobs, verbose, n_finished):
             yield number, result
 
 
-def _run(number, name, estimator, **options):
-    return number, name, evaluate_fold(name, estimator, **options)
+def _run(number, name, candidate, seed, search, **options):
+    # Copied here, so that a fitted copy lives no longer than its fold.
+    return number, name, evaluate_fold(name, prepare(candidate, seed, search), **options)
 
 
 def _check_samples(X, y, groups):

@@ -5,15 +5,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
 from skall.comparison.record import write_json
 from skall.metrics import compute_metrics
+from skall.routing import fit_with_groups
 
 
 @contextmanager
@@ -35,14 +32,14 @@ def thread_count(n_threads):
 def evaluate_fold(
     name, estimator, *, X, y, groups, fold, classes, pos_label, scoring, n_threads, path=None
 ):
-    """Train a clone of the estimator on one part and measure it on the other.
+    """Train an estimator on one part and measure it on the other.
 
     Parameters
     ----------
     name : str
         What messages call the estimator.
     estimator : classifier
-        Not changed.
+        Is fitted.
     X, y, groups
         All samples, their labels, and their groups or None.
     fold : Fold
@@ -58,21 +55,22 @@ def evaluate_fold(
     -------
     dict
         ``scores`` by metric, ``proba`` as rows in the order of `classes` or None, ``seconds`` of
-        ``fit`` and ``predict``, and ``history`` by column where the estimator has one.
+        ``fit`` and ``predict``, and where the estimator has them ``history`` by column,
+        ``best_params``, which a search has chosen, and the number of its ``trials``.
 
     Raises
     ------
     Exception
         What the estimator raises, with a note that names it and the fold.
     """
-    estimator = clone(estimator)
     try:
         with thread_count(n_threads):
             started = time.perf_counter()
-            estimator.fit(
+            fit_with_groups(
+                estimator,
                 _safe_indexing(X, fold.train),
                 y[fold.train],
-                **_select_fit_params(estimator, groups, fold.train),
+                None if groups is None else groups[fold.train],
             )
             fitted = time.perf_counter()
             labels, proba, decision = _respond(
@@ -96,31 +94,32 @@ def evaluate_fold(
         "proba": None if proba is None else proba.astype(float).tolist(),
         "seconds": seconds,
     }
-    if hasattr(estimator, "history_frame_"):
-        result["history"] = estimator.history_frame_.to_dict("list")
+    network = getattr(estimator, "best_estimator_", estimator)
+    if hasattr(network, "history_frame_"):
+        result["history"] = network.history_frame_.to_dict("list")
+    if hasattr(estimator, "best_params_"):
+        chosen = estimator.best_params_.items()
+        result["best_params"] = {parameter: _make_plain(value) for parameter, value in chosen}
+        result["trials"] = _count_trials(estimator)
     if path is not None:
         write_json(path, result)
     return result
 
 
-def _select_fit_params(estimator, groups, train):
-    """Keyword arguments that bring the training samples' groups to where `fit` uses them.
+def _make_plain(value):
+    """A value as JSON holds it; of a Python object, what names it."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return getattr(value, "__name__", repr(value))
 
-    A search needs them for its inner splits, a pipeline for its last step. After a step that
-    resamples they would belong to other samples.
-    """
-    if groups is None:
-        return {}
-    if has_fit_parameter(estimator, "groups") or isinstance(
-        estimator, (GridSearchCV, RandomizedSearchCV)
-    ):
-        return {"groups": groups[train]}
-    if isinstance(estimator, Pipeline):
-        *before, (name, last) = estimator.steps
-        if not any(hasattr(step, "fit_resample") for _, step in before):
-            inner = _select_fit_params(last, groups, train)
-            return {f"{name}__{key}": value for key, value in inner.items()}
-    return {}
+
+def _count_trials(search):
+    """How many combinations of parameters a search has tried."""
+    if hasattr(search, "n_candidates_"):
+        return search.n_candidates_[0]
+    return search.n_trials_ if hasattr(search, "n_trials_") else len(search.cv_results_["params"])
 
 
 def _respond(estimator, X, classes, pos_label):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 
@@ -75,7 +76,7 @@ def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0):
     Warns
     -----
     UserWarning
-        If a test part lacks a class.
+        If a test part lacks a class, or `cv` has a group on both sides of a split.
 
     Examples
     --------
@@ -101,6 +102,7 @@ def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0):
         for number, (train, test) in enumerate(pairs)
     ]
     _check_classes(folds, y, groups, cv)
+    _check_groups(folds, groups)
     return folds
 
 
@@ -121,7 +123,10 @@ def _deal(y, groups, k, seed):
 def _split(cv, y, groups):
     """Pairs of position arrays from a splitter or an iterable."""
     if hasattr(cv, "split") and not isinstance(cv, str):
-        cv = cv.split(np.zeros((len(y), 1)), y, groups)
+        with warnings.catch_warnings():
+            # scikit-learn warns of splitters that ignore groups; _check_groups, of the harm.
+            warnings.filterwarnings("ignore", "The groups parameter is ignored")
+            cv = list(cv.split(np.zeros((len(y), 1)), y, groups))
     elif isinstance(cv, str) or not isinstance(cv, Iterable):
         raise TypeError(
             f"cv must be an integer, a scikit-learn splitter or an iterable of (train, test) "
@@ -180,5 +185,22 @@ def _check_classes(folds, y, groups, cv):
             f"{len(untested)} of {len(folds)} test parts lack a class ({untested[0].title}: "
             f"{missing[0]!r}): what cannot be measured there is NaN, and means leave it out. "
             f"{advise(untested[0])}".rstrip(),
+            stacklevel=4,
+        )
+
+
+def _check_groups(folds, groups):
+    """Warn where a splitter of the user's parts a group."""
+    if groups is None:
+        return
+    codes, names = pd.factorize(groups)
+    shared = [np.intersect1d(codes[fold.train], codes[fold.test]) for fold in folds]
+    parted = np.unique(np.concatenate(shared))
+    if len(parted):
+        example = names.tolist()[parted[0]]
+        warnings.warn(
+            f"cv has {len(parted)} of {len(names)} groups, as {example!r}, on both "
+            "sides of a split: scores are too good where samples of a group are alike; an integer "
+            "cv, or StratifiedGroupKFold, keeps them together",
             stacklevel=4,
         )

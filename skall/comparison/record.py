@@ -6,28 +6,21 @@ the result of each finished fold.
 
 import inspect
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
 import joblib
 
+from skall.files import write_file
+
 _VERSIONS = ("skall", "torch", "scikit-learn")
 
 
-def write_file(path, content):
-    """Write bytes so that the file is whole or absent, whenever the process ends."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-
-
 def write_json(path, content, indent=None):
-    """Write JSON as :func:`write_file` does."""
-    write_file(path, json.dumps(content, indent=indent).encode())
+    """Write JSON as :func:`skall.files.write_file` does."""
+    text = json.dumps(content, indent=indent)
+    write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 class Record:
@@ -107,7 +100,7 @@ def describe_call(estimators, X, y, groups, folds, **settings):
         Further values that JSON can hold.
     """
     parameters = {
-        f"estimator {name!r}, {parameter}": _describe(value)
+        f"estimator {name!r}, {parameter}": describe_value(value)
         for name, estimator in estimators.items()
         for parameter, value in {"class": type(estimator), **estimator.get_params()}.items()
         if parameter not in ("verbose", "memory", "keep_on_device")
@@ -124,7 +117,7 @@ def describe_call(estimators, X, y, groups, folds, **settings):
     }
 
 
-def _describe(value):
+def describe_value(value):
     """A text that is equal for equal parameters, in this process and in the next."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return repr(value)

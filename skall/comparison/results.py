@@ -1,7 +1,6 @@
 """What a comparison found: tables and figures."""
 
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import get_terminal_size
 
@@ -9,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 from skall.comparison.candidates import BASELINES
-from skall.comparison.record import write_file
+from skall.comparison.ensembles import check_members, measure, stack, vote
+from skall.files import write_file
 from skall.metrics import LOWER_IS_BETTER
 from skall.report.figures import draw_folds
+
+CHOICES = ["estimator", "repeat", "fold", "parameter", "value"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,11 +30,22 @@ class Comparison:
         estimator without ``predict_proba`` are NaN.
     pos_label_ : label or None
         The positive class; None for more than two classes.
+    best_params_ : DataFrame
+        What searches chose in each fold, columns ``estimator, repeat, fold, parameter, value``.
+        Of a value that JSON cannot hold it is the name.
+    trials_ : dict of str to int
+        How many combinations of parameters each estimator tried in each fold, the largest number
+        where that differs; 1 where nothing was tuned. Unequal numbers are unequal chances.
+    members_ : dict of str to tuple of str
+        The estimators that each ensemble of :meth:`vote` or :meth:`stack` is made of.
     """
 
     scores_: pd.DataFrame
     predictions_: pd.DataFrame
     pos_label_: object
+    best_params_: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHOICES))
+    trials_: dict = field(default_factory=dict)
+    members_: dict = field(default_factory=dict)
 
     def table(self):
         """Mean and standard deviation over the folds, the best estimator first.
@@ -74,6 +87,89 @@ class Comparison:
             raise ValueError("the accuracy was not computed; add 'accuracy' to `scoring`")
         return draw_folds(self.scores_, "accuracy", BASELINES, ax)
 
+    def vote(self, names=None, name="vote"):
+        """Add an ensemble that averages the probabilities of its members: soft voting.
+
+        It is computed from the stored probabilities, and equals scikit-learn's
+        :class:`~sklearn.ensemble.VotingClassifier` of the same fitted members. Nothing is trained.
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            The members; by default all but baselines and ensembles.
+        name : str, default="vote"
+            What the ensemble is called.
+
+        Returns
+        -------
+        Comparison
+            A new one, with the ensemble's rows added.
+
+        Raises
+        ------
+        ValueError
+            If fewer than two members are there, one has no probabilities, or `name` is taken.
+        """
+        return self._add(name, names, vote)
+
+    def stack(self, names=None, name="stack"):
+        """Add an ensemble that learns how to weigh its members: stacked generalisation [1]_.
+
+        For each fold a logistic regression on the log-odds of the members' probabilities is fitted
+        to the held-out predictions of the same repeat's other folds, but for those of samples and
+        groups that the fold tests. No network is trained.
+
+        This is cheaper than nested stacking, and not quite as strict: the networks that predicted
+        the other folds had this fold's samples, with their labels, among their training samples.
+        The logistic regression has a few numbers to learn from them and never sees the fold's own
+        predictions, but the score may be slightly too good. With few folds it may as well be too
+        bad, because networks of different folds differ in how sure they are. A
+        :class:`~sklearn.ensemble.StackingClassifier` among the estimators of :func:`compare` gives
+        the fully nested answer, for as many more trainings of each member as it has inner folds.
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            The members; by default all but baselines and ensembles.
+        name : str, default="stack"
+            What the ensemble is called.
+
+        Returns
+        -------
+        Comparison
+            A new one, with the ensemble's rows added.
+
+        Raises
+        ------
+        ValueError
+            If fewer than two members are there, one has no probabilities, `name` is taken, or a
+            fold's other folds do not hold every class.
+
+        References
+        ----------
+        .. [1] Wolpert, "Stacked generalization", Neural Networks 5, 1992,
+           doi 10.1016/S0893-6080(05)80023-1.
+        """
+        return self._add(name, names, stack)
+
+    def _add(self, name, names, combine):
+        """A comparison with the ensemble that a function makes of the members' predictions."""
+        taken = [*self.predictions_["estimator"].unique()]
+        apart = {*BASELINES, *self.members_}
+        names = [n for n in taken if n not in apart] if names is None else list(names)
+        if name in taken:
+            raise ValueError(f"there is an estimator {name!r} already; give another `name`")
+        check_members(self.predictions_, names)
+        predictions = combine(self.predictions_, names).assign(estimator=name)
+        metrics = self.scores_["metric"].unique()
+        scores = measure(predictions, metrics, self.pos_label_)
+        return replace(
+            self,
+            scores_=pd.concat([self.scores_, scores], ignore_index=True),
+            predictions_=pd.concat([self.predictions_, predictions], ignore_index=True),
+            members_=self.members_ | {name: tuple(names)},
+        )
+
     def test(self):
         """Tests between the estimators, corrected for overlapping training parts."""
         raise NotImplementedError("Comparison.test comes with the comparison issue")
@@ -86,23 +182,28 @@ class Comparison:
         """Write ``scores.csv``, ``predictions.csv``, ``table.csv`` and ``accuracy.png``.
 
         Numbers are written as the shortest text that reads back as the same float64. Without the
-        accuracy among the metrics there is no figure.
+        accuracy among the metrics there is no figure; where parameters were chosen there is
+        ``best_params.csv``.
 
         Parameters
         ----------
         folder : path-like
         """
         tables = {
-            "scores.csv": self.scores_.to_csv(index=False),
-            "predictions.csv": self.predictions_.to_csv(index=False),
-            "table.csv": self.table().to_csv(),
+            "scores.csv": self.scores_.set_index("estimator"),
+            "predictions.csv": self.predictions_.set_index("estimator"),
+            "table.csv": self.table(),
         }
-        for name, text in tables.items():
-            write_file(Path(folder) / name, text.encode())
+        if len(self.best_params_):
+            tables["best_params.csv"] = self.best_params_.set_index("estimator")
+        for name, table in tables.items():
+            write_file(Path(folder) / name, table.to_csv)
         if "accuracy" in set(self.scores_["metric"]):
-            image = BytesIO()
-            self.plot_accuracy().figure.savefig(image, format="png", dpi=150)
-            write_file(Path(folder) / "accuracy.png", image.getvalue())
+            figure = self.plot_accuracy().figure
+            write_file(
+                Path(folder) / "accuracy.png",
+                lambda path: figure.savefig(path, format="png", dpi=150),
+            )
 
     def to_dict(self):
         """What :meth:`table` holds and the folds' values, as JSON can hold it.
@@ -169,3 +270,23 @@ def tabulate_predictions(results, y, groups, classes):
         part[columns] = unknown if result["proba"] is None else result["proba"]
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
+
+
+def tabulate_choices(results):
+    """What the searches of ``(name, fold, result)`` triples chose as one table."""
+    rows = [
+        (name, fold.repeat, fold.fold, parameter, value)
+        for name, fold, result in results
+        for parameter, value in result.get("best_params", {}).items()
+    ]
+    # As objects: else whole numbers beside fractions would become fractions.
+    table = pd.DataFrame(rows, columns=CHOICES, dtype=object)
+    return table.astype({"estimator": str, "repeat": int, "fold": int, "parameter": str})
+
+
+def count_trials(results):
+    """The largest number of trials in a fold, by the name of ``(name, fold, result)`` triples."""
+    trials = {}
+    for name, _, result in results:
+        trials[name] = max(trials.get(name, 1), result.get("trials", 1))
+    return trials

@@ -1,0 +1,160 @@
+"""The options of the command line: what their words mean, and how values are spelt.
+
+Nothing heavy is imported before it is needed.
+"""
+
+import argparse
+import ast
+import inspect
+import re
+import shlex
+
+DEFAULTS = {
+    "backbones": ["resnet18", "mobilenetv2", "squeezenet"],
+    "cv": 10,
+    "repeats": 1,
+    "seed": 0,
+    "n_jobs": 1,
+}
+# Not options: the command line has its own word for them, or they are Python objects.
+NOT_OPTIONS = {"backbone", "random_state", "verbose", "callbacks", "train_split"}
+
+
+def add_compare_options(parser):
+    """The options of ``skall compare`` itself."""
+    add = parser.add_argument
+    add(
+        "data",
+        metavar="DATA",
+        nargs="?",
+        help="folder or CSV file of labelled images; synthetic cells with small settings if left "
+        "out",
+    )
+    names = ",".join(DEFAULTS["backbones"])
+    add("--backbones", type=_parse_names, metavar="A,B", help=f"names (default: {names})")
+    add(
+        "--groups",
+        metavar="REGEX",
+        help="finds the patient in the names of files in class folders, as '(.+)_[0-9]+'",
+    )
+    add(
+        "--cv",
+        type=_parse_cv,
+        metavar="K",
+        help=f"folds, or 'fold' for those that the data come with (default: {DEFAULTS['cv']})",
+    )
+    add("--repeats", type=int, metavar="N", help="how often they are dealt anew (default: 1)")
+    add("--scoring", type=_parse_names, metavar="A,B", help="metrics (default: all)")
+    add("--pos-label", metavar="LABEL", help="the positive class (default: the leukaemic one)")
+    add("--seed", type=int, metavar="N", help="of folds and networks (default: 0)")
+    add("--n-jobs", type=int, metavar="N", help="worker processes (default: 1)")
+    add("--no-baselines", dest="baselines", action="store_false", help="leave the dummy out")
+    add("--out", metavar="FOLDER", help="where results go; the same command resumes there")
+    add("--json", action="store_true", help="print the results as JSON, and nothing else")
+    group = parser.add_argument_group(
+        "tuning and ensembles",
+        "skall compare DATA --tune lr=1e-4,1e-3 --tune dropout=0,0.2,0.5 tries six combinations "
+        "for every network, within the training part of each fold; with --strategy optuna "
+        "--trials 4 it tries four.",
+    )
+    group.add_argument(
+        "--tune",
+        action="append",
+        type=_parse_tune,
+        metavar="NAME=A,B",
+        help="values of a parameter to choose from, in every fold anew; may be given repeatedly",
+    )
+    group.add_argument("--strategy", metavar="NAME", help="grid, halving or optuna (default: grid)")
+    group.add_argument(
+        "--trials", type=int, metavar="N", help="combinations to try, for halving and optuna"
+    )
+    group.add_argument(
+        "--ensembles",
+        action="store_true",
+        help="add the rows vote and stack, made of the networks' held-out probabilities",
+    )
+
+
+def add_classifier_options(parser):
+    """An option for each parameter of CNNClassifier that text can express."""
+    from skall.classifier import CNNClassifier
+
+    group = parser.add_argument_group("parameters of every network (skall.CNNClassifier)")
+    meanings = _read_meanings(CNNClassifier.__doc__)
+    for name, parameter in inspect.signature(CNNClassifier.__init__).parameters.items():
+        is_option = parameter.kind is parameter.KEYWORD_ONLY and name not in NOT_OPTIONS
+        if is_option and not inspect.isclass(parameter.default):
+            group.add_argument(
+                _spell(name),
+                type=parse_value,
+                metavar="VALUE",
+                help=f"{meanings[name]} (default: {format_value(parameter.default)})",
+            )
+
+
+def _read_meanings(docstring):
+    """Type and description of each parameter of a numpydoc docstring, as one line of help."""
+    section = inspect.cleandoc(docstring).partition("Parameters\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^(\w+) : (.+)\n((?: +.+\n?)*)", section, flags=re.MULTILINE)
+    meanings = {}
+    for name, kind, text in entries:
+        kind = kind.partition(", default")[0].removesuffix(", optional")
+        words = re.sub(r":\w+:`([^`]+)`", r"\1", " ".join(text.split()))
+        words = words.replace("``", "").replace("%", "%%")
+        meanings[name] = f"{kind}. {words}" if words else kind
+    return meanings
+
+
+def _spell(name):
+    return f"--{name.replace('_', '-')}"
+
+
+def _parse_names(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _parse_tune(text):
+    """The name of a parameter and its values."""
+    name, _, values = text.partition("=")
+    if not name or not _parse_names(values):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=A,B, as lr=1e-4,1e-3")
+    return name.replace("-", "_"), [parse_value(value) for value in _parse_names(values)]
+
+
+def _parse_cv(text):
+    """A number of folds, or the word for the data's own."""
+    return text if text == "fold" else int(text)
+
+
+def parse_value(text):
+    """A number, true, false, none, or a tuple of numbers, where the text is one; else the text."""
+    constants = {"none": None, "true": True, "false": False}
+    if text.lower() in constants:
+        return constants[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def format_value(value):
+    """The text that :func:`parse_value` reads as this value."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(format_value, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def spell_command(data, options):
+    """The command with every option that decides its results."""
+    words = ["skall", "compare"] + ([] if data is None else [data])
+    for name, value in options.items():
+        if name == "baselines":
+            words.append("--no-baselines")
+        elif name == "ensembles":
+            words.append("--ensembles")
+        elif name == "tune":
+            for parameter, values in value.items():
+                words += ["--tune", f"{parameter}={format_value(values)}"]
+        else:
+            words += [_spell(name), format_value(value)]
+    return shlex.join(words)

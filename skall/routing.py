@@ -1,0 +1,92 @@
+"""Groups on their way to every split and `fit` inside an estimator."""
+
+from numbers import Integral
+
+from sklearn import config_context
+from sklearn.ensemble import StackingClassifier
+from sklearn.model_selection import StratifiedGroupKFold
+
+# The base class of scikit-learn's searches has no public name.
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import has_fit_parameter
+
+
+def fit_with_groups(estimator, X, y, groups=None):
+    """Fit an estimator, and bring the groups to all that use them inside it.
+
+    These are the splitters of searches and stacks, such as
+    :class:`~sklearn.model_selection.StratifiedGroupKFold`, and each ``fit`` that takes ``groups``,
+    as :class:`~skall.CNNClassifier`'s does for its inner split. Without this, scikit-learn's
+    searches hand groups to their splitter alone, and its other estimators to nothing.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Is fitted. Parts that do not say whether they want groups are made to ask for them, which
+        their clones remember; what follows a step that resamples is made not to, because the
+        groups belong to other rows there. An estimator that names ``groups`` in its own ``fit``
+        gets them there and passes them on as it sees fit: Optuna's ``OptunaSearchCV`` splits by
+        them and does not pass them on. Nor can a
+        :class:`~sklearn.ensemble.StackingClassifier`, whose splitter is replaced by its splits, and
+        a number of folds by those of :class:`~sklearn.model_selection.StratifiedGroupKFold`.
+    X, y
+        Samples and labels.
+    groups : array-like of shape (n_samples,), optional
+
+    Returns
+    -------
+    estimator
+        The same, fitted.
+
+    Examples
+    --------
+    >>> from skall import get_estimator
+    >>> from skall.datasets import make_blood_cells
+    >>> from skall.search import make_search
+    >>> cells = make_blood_cells(24, n_patients=6, image_size=32, random_state=0)
+    >>> net = get_estimator("timm/test_resnet", weights=None, image_size=32, max_epochs=1)
+    >>> search = make_search(net, {"lr": [1e-3, 1e-2]}, cv=2, grouped=True, random_state=0)
+    >>> fit_with_groups(search, cells.data, cells.target, cells.groups).n_splits_
+    2
+    """
+    if groups is None:
+        return estimator.fit(X, y)
+    if has_fit_parameter(estimator, "groups"):
+        return estimator.fit(X, y, groups=groups)
+    if isinstance(estimator, StackingClassifier):
+        # What is routed reaches the final estimator too (scikit-learn 1.9), which refuses it.
+        cv = estimator.cv
+        if cv is None or isinstance(cv, Integral):
+            cv = StratifiedGroupKFold(cv or 5)
+        if hasattr(cv, "split") and not isinstance(cv, str):
+            estimator.set_params(cv=list(cv.split(X, y, groups)))
+        return estimator.fit(X, y)
+    with config_context(enable_metadata_routing=True):
+        try:
+            _request_groups(estimator)
+            wanted = get_routing_for_object(estimator).consumes("fit", ["groups"])
+        except NotImplementedError:
+            # A part cannot route: a search can still split by groups.
+            wanted = None
+        if wanted:
+            return estimator.fit(X, y, groups=groups)
+    can_split = isinstance(estimator, BaseSearchCV) and hasattr(estimator.cv, "split")
+    params = {"groups": groups} if wanted is None and can_split else {}
+    return estimator.fit(X, y, **params)
+
+
+def _request_groups(estimator, wanted=True):
+    """Have the estimator and its parts ask for groups, where they have not said."""
+    if has_fit_parameter(estimator, "groups") and hasattr(estimator, "set_fit_request"):
+        if estimator.get_metadata_routing().fit.requests.get("groups") is None:
+            estimator.set_fit_request(groups=wanted)
+        return
+    wanted = wanted and not isinstance(estimator, StackingClassifier)
+    steps = getattr(estimator, "steps", [])
+    resamples = any(hasattr(step, "fit_resample") for _, step in steps[:-1])
+    for name, part in estimator.get_params(deep=True).items():
+        is_part = "__" not in name and hasattr(part, "fit") and hasattr(part, "get_params")
+        if is_part and not isinstance(part, type):
+            last = bool(steps) and part is steps[-1][1]
+            _request_groups(part, wanted and not (resamples and last))

@@ -1,0 +1,261 @@
+"""Searches for parameter values, with patients kept together."""
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+)
+
+from skall.classifier import CNNClassifier
+from skall.classifier.parameters import VALUES
+from skall.parameters import check_values
+from skall.randomness import draw_seed
+from skall.registry import get_backbone
+
+# What each strategy samples from beside lists, told by a method.
+DISTRIBUTIONS = {"grid": (), "halving": ("rvs",), "optuna": ("to_external_repr",)}
+
+
+def make_search(
+    estimator,
+    space,
+    *,
+    strategy="grid",
+    trials=None,
+    cv=3,
+    scoring="balanced_accuracy",
+    grouped=False,
+    random_state=None,
+):
+    """A scikit-learn search over an estimator's parameters.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Such as :func:`~skall.get_estimator` or a pipeline gives. Not changed.
+    space : dict of str to list
+        The values that each parameter may have. Beside lists, ``"halving"`` takes distributions of
+        scipy.stats, and ``"optuna"`` those of optuna.distributions.
+    strategy : {"grid", "halving", "optuna"}, default="grid"
+        ``"grid"``: :class:`~sklearn.model_selection.GridSearchCV`, all combinations.
+        ``"halving"``: :class:`~sklearn.model_selection.HalvingRandomSearchCV` [1]_, which drops two
+        thirds of the candidates in each round and gives the rest three times as many epochs, the
+        estimator's ``max_epochs`` at the most; samples instead of epochs where the estimator has
+        no ``max_epochs``, or `space` has. ``"optuna"``: :class:`OptunaSearch`.
+    trials : int, optional
+        How many combinations are tried: needed for ``"optuna"`` and for distributions, all of
+        them by default for ``"halving"``, and not for ``"grid"``.
+    cv : int, default=3
+        Folds, shuffled.
+    scoring : str or callable, default="balanced_accuracy"
+        As in scikit-learn; the larger the better.
+    grouped : bool, default=False
+        Split with :class:`~sklearn.model_selection.StratifiedGroupKFold`, by the groups that
+        ``fit`` is given, instead of :class:`~sklearn.model_selection.StratifiedKFold`.
+        ``search.fit(X, y, groups=groups)`` brings them to this split;
+        :func:`skall.routing.fit_with_groups` also to the estimator's own ``fit``, which needs them
+        for early stopping.
+    random_state : int, RandomState or None, default=None
+        Seed of the folds and of what is tried; the estimator has its own.
+
+    Returns
+    -------
+    search : GridSearchCV, HalvingRandomSearchCV or OptunaSearch
+        Unfitted. Once fitted, it is the classifier with the best parameters, fitted to all samples.
+        A candidate that fails is warned of and comes last.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter, value, strategy or number of trials that is not possible.
+    ImportError
+        For ``"optuna"`` where it is not installed.
+
+    References
+    ----------
+    .. [1] Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
+       Optimization", AISTATS 2016, arXiv:1502.07943.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, y = make_classification(random_state=0)
+    >>> search = make_search(LogisticRegression(), {"C": [1e-6, 1.0]}, random_state=0)
+    >>> search.fit(X, y).best_params_
+    {'C': 1.0}
+    """
+    if strategy not in DISTRIBUTIONS:
+        raise ValueError(
+            f"unknown strategy {strategy!r}; possible are {', '.join(map(repr, DISTRIBUTIONS))}"
+        )
+    _check_space(estimator, space, strategy)
+    trials = _check_trials(space, strategy, trials)
+    seed = draw_seed(random_state)
+    splitter = StratifiedGroupKFold if grouped else StratifiedKFold
+    options = {
+        "scoring": scoring,
+        "cv": splitter(cv, shuffle=True, random_state=seed),
+    }
+    if strategy == "grid":
+        return GridSearchCV(estimator, space, **options)
+    options["random_state"] = seed
+    if strategy == "optuna":
+        _import_optuna()
+        return OptunaSearch(estimator, space, n_iter=trials, **options)
+    return _make_halving(estimator, space, trials, options)
+
+
+def _make_halving(estimator, space, trials, options):
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingRandomSearchCV
+
+    epochs = estimator.get_params().get("max_epochs")
+    if epochs is not None and "max_epochs" not in space:
+        options |= {"resource": "max_epochs", "max_resources": epochs}
+    return HalvingRandomSearchCV(
+        estimator,
+        space,
+        n_candidates=trials,
+        min_resources="exhaust",
+        return_train_score=False,
+        **options,
+    )
+
+
+class OptunaSearch(RandomizedSearchCV):
+    """A randomised search whose candidates Optuna proposes, knowing the scores of those before.
+
+    It is :class:`~sklearn.model_selection.RandomizedSearchCV` with candidates from Optuna's
+    tree-structured Parzen estimator [1]_, [2]_. Unlike ``optuna_integration.OptunaSearchCV`` it
+    shows the errors of its candidates, knows scikit-learn's metadata routing, which takes groups
+    to the estimator's ``fit``, and trains no combination twice. Needs the extra ``search``.
+
+    Parameters
+    ----------
+    estimator, scoring, n_jobs, refit, cv, verbose, error_score, return_train_score
+        As there; `scoring` is one metric.
+    param_distributions : dict of str to list or optuna distribution
+    n_iter : int, default=10
+        Proposals. Those that were tried before cost nothing, so that ``cv_results_`` may be
+        shorter.
+    random_state : int, RandomState or None, default=None
+        Seed of the proposals.
+
+    References
+    ----------
+    .. [1] Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011.
+    .. [2] Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD
+       2019, doi 10.1145/3292500.3330701.
+    """
+
+    # RandomizedSearchCV's hook for what is tried next.
+    def _run_search(self, evaluate_candidates):
+        optuna = _import_optuna()
+        space = self.param_distributions
+        # Positions instead of values: Optuna's categories are texts and numbers only.
+        distributions = {
+            name: optuna.distributions.CategoricalDistribution(range(len(values)))
+            if is_list(values)
+            else values
+            for name, values in space.items()
+        }
+        sampler = optuna.samplers.TPESampler(seed=draw_seed(self.random_state))
+        with _silent(optuna):
+            study = optuna.create_study(direction="maximize", sampler=sampler)
+        known = {}
+        for _ in range(self.n_iter):
+            trial = study.ask(distributions)
+            proposal = tuple(trial.params.items())
+            if proposal not in known:
+                candidate = {
+                    name: space[name][value] if is_list(space[name]) else value
+                    for name, value in proposal
+                }
+                known[proposal] = evaluate_candidates([candidate])["mean_test_score"][-1]
+            score = known[proposal]
+            if np.isfinite(score):
+                study.tell(trial, score)
+            else:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+
+@contextmanager
+def _silent(optuna):
+    """Keep Optuna from announcing each study."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _import_optuna():
+    try:
+        import optuna
+    except ImportError as exc:
+        raise ImportError(
+            "strategy='optuna' needs the package optuna: pip install 'skall[search]'"
+        ) from exc
+    return optuna
+
+
+def is_list(values):
+    """Whether values are given one by one, and not as a distribution."""
+    return isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str)
+
+
+def _check_space(estimator, space, strategy):
+    """Raise for parameters that the estimator lacks and values that it refuses."""
+    if not isinstance(space, Mapping) or not space:
+        raise TypeError(
+            f"what is searched must be a dict of parameters and lists of values, as "
+            f"{{'lr': [1e-4, 1e-3]}}; got {space!r}"
+        )
+    for name, values in space.items():
+        known = any(hasattr(values, method) for method in DISTRIBUTIONS[strategy])
+        if not (is_list(values) or known):
+            raise TypeError(
+                f"{name}: strategy={strategy!r} cannot search {values!r}; give a list of values"
+            )
+        if is_list(values) and len(values) == 0:
+            raise ValueError(f"{name}: the list of values is empty")
+        for value in values if is_list(values) else ():
+            candidate = clone(estimator).set_params(**{name: value})
+            if isinstance(candidate, CNNClassifier):
+                get_backbone(candidate.backbone)
+                check_values(candidate, VALUES)
+
+
+def _check_trials(space, strategy, trials):
+    """The number of combinations to try, or an error that says what is possible."""
+    finite = all(is_list(values) for values in space.values())
+    size = math.prod(len(values) for values in space.values()) if finite else math.inf
+    if strategy == "grid":
+        if trials is not None:
+            raise ValueError(
+                f"strategy='grid' tries all {size} combinations; leave out the number of trials, "
+                "or choose 'halving' or 'optuna'"
+            )
+        return size
+    if trials is None:
+        if strategy == "optuna" or not finite:
+            raise ValueError(f"strategy={strategy!r} needs the number of trials")
+        return size
+    if not isinstance(trials, Integral) or isinstance(trials, bool) or trials < 1:
+        raise ValueError(f"the number of trials must be an integer of at least 1, got {trials!r}")
+    if trials > size:
+        raise ValueError(
+            f"{trials} trials are more than there are combinations, {size}; strategy='grid' tries "
+            "all of them"
+        )
+    return int(trials)
