@@ -214,7 +214,6 @@ def test_a_candidate_that_fails_comes_last(strategy, trials):
         ({"lr": [1, 2]}, {"strategy": "halving", "trials": 3}, ValueError, "combinations, 2"),
         ({"lr": [1, 2]}, {"strategy": "optuna", "trials": 0}, ValueError, "at least 1, got 0"),
     ],
-    ids=str,
 )
 def test_mistakes(space, options, error, message):
     with pytest.raises(error, match=message):

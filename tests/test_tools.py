@@ -27,7 +27,14 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import SVC
 
-from skall import CNNClassifier, CNNFeatures, ImagePreprocessor, load
+from skall import (
+    CNNClassifier,
+    CNNFeatures,
+    HandcraftedFeatures,
+    ImagePreprocessor,
+    StainNormalizer,
+    load,
+)
 from skall.datasets import make_blood_cells
 
 SIZE = 16
@@ -130,8 +137,12 @@ def run_grid(X, tmp_path):
 
 
 def run_preprocessor(X, tmp_path):
-    pipeline = make_pipeline(ImagePreprocessor(SIZE, contrast="autocontrast"), make_classifier())
-    check_predictions(pipeline.fit(X, Y), X)
+    preprocessor = ImagePreprocessor(SIZE, contrast="autocontrast", color="grey_world", crop="cell")
+    for steps in ([preprocessor], [StainNormalizer(SIZE)], [preprocessor, StainNormalizer(SIZE)]):
+        pipeline = make_pipeline(*steps, make_classifier())
+        check_predictions(pipeline.fit(X, Y), X)
+    handcrafted = make_pipeline(HandcraftedFeatures(SIZE), SVC()).fit(X, Y)
+    assert handcrafted.score(X, Y) > 0.5
 
 
 def run_samplers(X, tmp_path):

@@ -1,0 +1,171 @@
+"""ImagePreprocessor: each image changed by itself."""
+
+import numpy as np
+from PIL import Image
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from skall.cache import get_store
+from skall.images.inputs import as_images, check_images
+from skall.images.pixels import RESIZES, resize_picture
+from skall.parameters import check_values, integer, one_of
+from skall.preprocessing.colour import balance_grey_world
+from skall.preprocessing.contrast import CONTRASTS
+from skall.preprocessing.foreground import crop_to_cell
+
+COLORS = {None: None, "grey_world": balance_grey_world}
+CROPS = {None: None, "cell": crop_to_cell}
+SIZE_VALUES = {
+    "size": (integer(1), "a number of pixels, at least 1,"),
+    "resize": (one_of(*RESIZES), f"one of {', '.join(map(repr, RESIZES))}"),
+}
+VALUES = SIZE_VALUES | {
+    parameter: (one_of(*choices), f"one of {', '.join(map(repr, choices))}")
+    for parameter, choices in {"contrast": CONTRASTS, "color": COLORS, "crop": CROPS}.items()
+}
+
+
+class ImagePreprocessor(TransformerMixin, BaseEstimator):
+    """Turn images of any kind into one array of RGB images of one size.
+
+    Stateless: each image is changed by itself, so nothing passes from training to test images.
+    An image is cut first, then resized, then balanced in colour, then changed in contrast.
+
+    Parameters
+    ----------
+    size : int, default=224
+        Height and width of the images made, in pixels.
+    resize : {"stretch", "pad", "crop"}, default="stretch"
+        Change the aspect ratio; keep it and fill with black; keep it and cut the longer side.
+    contrast : {None, "clahe", "equalize", "autocontrast"}, default=None
+        ``"clahe"`` equalises the lightness (L* of CIELAB) tile by tile with limited contrast [1]_
+        and needs ``pip install 'skall[imaging]'``; ``"equalize"`` flattens the histogram of each
+        channel, and ``"autocontrast"`` stretches each to the whole range.
+    memory : {"auto", None}, default="auto"
+        ``"auto"`` keeps the images made in this process, 1 GB at most; None keeps nothing.
+    color : {None, "grey_world"}, default=None
+        ``"grey_world"`` multiplies each channel so that the mean colour is grey [2]_, which takes
+        out the colour of the light. Black does not count. Where all but the cell is black, the
+        mean is the cell's own and its stain is lost: :class:`StainNormalizer` suits those.
+    crop : {None, "cell"}, default=None
+        ``"cell"`` cuts a square about the stained cell, with a quarter of the cell's length left
+        on each side. The cell is the largest and most central region that is saturated and
+        absorbs red light, by Otsu's threshold [3]_; where none stands out the image stays whole.
+        All cells become equally large: their size is lost, which may be a shortcut or a sign.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Numbers in a row of flattened X; 1 where a row is a path or an image.
+
+    References
+    ----------
+    .. [1] Zuiderveld, K. (1994). Contrast limited adaptive histogram equalization. In P. S.
+       Heckbert (Ed.), Graphics Gems IV (pp. 474-485). Academic Press.
+    .. [2] Buchsbaum, G. (1980). A spatial processor model for object colour perception. Journal
+       of the Franklin Institute 310, 1-26. https://doi.org/10.1016/0016-0032(80)90058-7
+    .. [3] Otsu, N. (1979). A threshold selection method from gray-level histograms. IEEE
+       Transactions on Systems, Man, and Cybernetics 9, 62-66.
+       https://doi.org/10.1109/TSMC.1979.4310076
+
+    Examples
+    --------
+    >>> from skall import ImagePreprocessor
+    >>> from skall.datasets import make_blood_cells
+    >>> cells = make_blood_cells(4, n_patients=2, image_size=64, random_state=0)
+    >>> preprocessor = ImagePreprocessor(size=32, color="grey_world", crop="cell")
+    >>> images = preprocessor.fit_transform(cells.data)
+    >>> images.shape, images.dtype
+    ((4, 32, 32, 3), dtype('uint8'))
+    """
+
+    def __init__(
+        self, size=224, resize="stretch", contrast=None, memory="auto", *, color=None, crop=None
+    ):
+        self.size = size
+        self.resize = resize
+        self.contrast = contrast
+        self.memory = memory
+        self.color = color
+        self.crop = crop
+
+    def fit(self, X, y=None):
+        """Check the images and parameters; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as :meth:`CNNClassifier.fit` takes them.
+        y : ignored
+
+        Returns
+        -------
+        ImagePreprocessor
+        """
+        check_values(self, VALUES)
+        check_images(self, X, reset=True)
+        return self
+
+    def transform(self, X):
+        """Make the images.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as :meth:`CNNClassifier.fit` takes them. Rows of numbers are cut to [0, 1].
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, size, size, 3)
+
+        Raises
+        ------
+        ImportError
+            For ``contrast="clahe"`` without scikit-image.
+        """
+        check_values(self, VALUES)
+        fitted = hasattr(self, "n_features_in_")
+        images = check_images(self, X, reset=False) if fitted else as_images(X)
+        return prepare_images(
+            images,
+            get_store(self.memory),
+            **{"size": self.size, "resize": self.resize, "crop": self.crop},
+            **{"color": self.color, "contrast": self.contrast},
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def prepare_images(images, store, *, size, resize="stretch", crop=None, color=None, contrast=None):
+    """Images made as :class:`ImagePreprocessor` says, through the store.
+
+    Parameters
+    ----------
+    images : Images
+    store : Store
+    size, resize, crop, color, contrast
+        As for :class:`ImagePreprocessor`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, size, size, 3)
+    """
+    suffix = f"|prepared|{size}|{resize}|{crop}|{color}|{contrast}".encode()
+    made = np.empty((len(images), size, size, 3), np.uint8)
+    for row in range(len(images)):
+        key = images.fingerprint(row) + suffix
+        array = store.get(key)
+        if array is None:
+            picture = images.open(row)
+            if crop:
+                picture = CROPS[crop](picture)
+            picture = resize_picture(picture, size, resize)
+            if color:
+                picture = Image.fromarray(COLORS[color](np.asarray(picture)))
+            array = np.asarray(CONTRASTS[contrast](picture) if contrast else picture)
+            store.put(key, array)
+        made[row] = array
+    return made
