@@ -9,7 +9,7 @@ import torch
 from skall import CNNClassifier
 from skall.datasets import make_blood_cells
 
-PARAMS = {"weights": None, "image_size": 32, "max_epochs": 2, "random_state": 0}
+PARAMS = {"weights": None, "image_size": 32, "max_epochs": 1, "random_state": 0}
 
 
 def _fit_and_predict(n_threads):
