@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from paper_tables import to_markdown
 from scipy.stats import t
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -105,13 +106,6 @@ def tabulate(scores, n_folds):
                 describe(gains[name], 1 / (n_folds - 1)) for name in gains
             ]
     return table.reindex(scores["estimator"].unique()).rename_axis("recipe")
-
-
-def to_markdown(table):
-    """A table as Markdown has it."""
-    rows = [[table.index.name, *table.columns], ["---"] * (table.shape[1] + 1)]
-    rows += [[name, *row] for name, *row in table.itertuples(name=None)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def describe(differences, test_to_train):

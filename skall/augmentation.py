@@ -123,7 +123,11 @@ def _change(change, images):
 
 
 def _transform_each(transform, images):
-    return torch.stack([_transform(transform, image) for image in images])
+    changed = [_transform(transform, image) for image in images]
+    if any(image.is_floating_point() for image in changed):
+        # Where a transform is applied at times only, some of the images are still uint8.
+        changed = [i.float() if i.is_floating_point() else i.float() / 255 for i in changed]
+    return torch.stack(changed)
 
 
 def _transform(transform, image):

@@ -186,7 +186,11 @@ def _split_as_given(cells):
 
     if "fold" not in cells:
         raise ValueError("--cv fold: these data come without folds; give a number")
-    return PredefinedSplit(np.unique(cells.fold, return_inverse=True)[1])
+    names, numbers = np.unique(cells.fold, return_inverse=True)
+    if "test" in names:
+        # Not folds that take turns: one part is there to be tested on.
+        return PredefinedSplit(np.where(names == "test", 0, -1)[numbers])
+    return PredefinedSplit(numbers)
 
 
 def _load(data, groups):

@@ -1,8 +1,10 @@
 """Groups on their way to every split and `fit` inside an estimator."""
 
+import warnings
 from numbers import Integral
 
 from sklearn import config_context
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -28,8 +30,9 @@ def fit_with_groups(estimator, X, y, groups=None):
         groups belong to other rows there. An estimator that names ``groups`` in its own ``fit``
         gets them there and passes them on as it sees fit: Optuna's ``OptunaSearchCV`` splits by
         them and does not pass them on. Nor can a
-        :class:`~sklearn.ensemble.StackingClassifier`, whose splitter is replaced by its splits, and
-        a number of folds by those of :class:`~sklearn.model_selection.StratifiedGroupKFold`.
+        :class:`~sklearn.ensemble.StackingClassifier`, whose splitter is replaced by its splits. A
+        number of folds, of it, a search or a calibration, becomes as many of
+        :class:`~sklearn.model_selection.StratifiedGroupKFold`.
     X, y
         Samples and labels.
     groups : array-like of shape (n_samples,), optional
@@ -55,12 +58,11 @@ def fit_with_groups(estimator, X, y, groups=None):
     if has_fit_parameter(estimator, "groups"):
         return estimator.fit(X, y, groups=groups)
     if isinstance(estimator, StackingClassifier):
+        _split_by_groups(estimator)
         # What is routed reaches the final estimator too (scikit-learn 1.9), which refuses it.
-        cv = estimator.cv
-        if cv is None or isinstance(cv, Integral):
-            cv = StratifiedGroupKFold(cv or 5)
-        if hasattr(cv, "split") and not isinstance(cv, str):
-            estimator.set_params(cv=list(cv.split(X, y, groups)))
+        if hasattr(estimator.cv, "split") and not isinstance(estimator.cv, str):
+            estimator.set_params(cv=list(estimator.cv.split(X, y, groups)))
+        _warn_of_early_stopping(estimator)
         return estimator.fit(X, y)
     with config_context(enable_metadata_routing=True):
         try:
@@ -76,6 +78,23 @@ def fit_with_groups(estimator, X, y, groups=None):
     return estimator.fit(X, y, **params)
 
 
+def _split_by_groups(estimator):
+    """Replace a number of folds, which would part groups."""
+    if estimator.cv is None or isinstance(estimator.cv, Integral):
+        estimator.set_params(cv=StratifiedGroupKFold(estimator.cv or 5))
+
+
+def _warn_of_early_stopping(stacking):
+    params = stacking.get_params(deep=True).items()
+    if any(value is True for name, value in params if name.endswith("__early_stopping")):
+        warnings.warn(
+            "StackingClassifier passes no groups on: early_stopping=True of its members holds out "
+            "images of patients that they are trained on. Use early_stopping=False there, or "
+            "Comparison.stack",
+            stacklevel=3,
+        )
+
+
 def _request_groups(estimator, wanted=True):
     """Have the estimator and its parts ask for groups, where they have not said."""
     if has_fit_parameter(estimator, "groups") and hasattr(estimator, "set_fit_request"):
@@ -83,6 +102,8 @@ def _request_groups(estimator, wanted=True):
             estimator.set_fit_request(groups=wanted)
         return
     wanted = wanted and not isinstance(estimator, StackingClassifier)
+    if wanted and isinstance(estimator, (BaseSearchCV, CalibratedClassifierCV)):
+        _split_by_groups(estimator)
     steps = getattr(estimator, "steps", [])
     resamples = any(hasattr(step, "fit_resample") for _, step in steps[:-1])
     for name, part in estimator.get_params(deep=True).items():

@@ -1,12 +1,14 @@
 """Searches for parameter values, with patients kept together."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import (
     GridSearchCV,
     RandomizedSearchCV,
@@ -48,8 +50,10 @@ def make_search(
         ``"grid"``: :class:`~sklearn.model_selection.GridSearchCV`, all combinations.
         ``"halving"``: :class:`~sklearn.model_selection.HalvingRandomSearchCV` [1]_, which drops two
         thirds of the candidates in each round and gives the rest three times as many epochs, the
-        estimator's ``max_epochs`` at the most; samples instead of epochs where the estimator has
-        no ``max_epochs``, or `space` has. ``"optuna"``: :class:`OptunaSearch`.
+        estimator's ``max_epochs`` or a little less at the most; samples instead of epochs where
+        the estimator has no ``max_epochs``, `space` has, or a number of epochs is needed to warm up
+        or unfreeze.
+        ``"optuna"``: :class:`OptunaSearch`.
     trials : int, optional
         How many combinations are tried: needed for ``"optuna"`` and for distributions, all of
         them by default for ``"halving"``, and not for ``"grid"``.
@@ -70,7 +74,7 @@ def make_search(
     -------
     search : GridSearchCV, HalvingRandomSearchCV or OptunaSearch
         Unfitted. Once fitted, it is the classifier with the best parameters, fitted to all samples.
-        A candidate that fails is warned of and comes last.
+        A candidate that fails is warned of and comes last; with ``"optuna"`` it is left out.
 
     Raises
     ------
@@ -118,8 +122,11 @@ def _make_halving(estimator, space, trials, options):
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.model_selection import HalvingRandomSearchCV
 
-    epochs = estimator.get_params().get("max_epochs")
-    if epochs is not None and "max_epochs" not in space:
+    params = estimator.get_params()
+    epochs = params.get("max_epochs")
+    counted = {"unfreeze_after", "warmup_epochs"}
+    needs_many = any(params.get(name) for name in counted)
+    if epochs is not None and not needs_many and not {"max_epochs", *counted} & {*space}:
         options |= {"resource": "max_epochs", "max_resources": epochs}
     return HalvingRandomSearchCV(
         estimator,
@@ -171,7 +178,7 @@ class OptunaSearch(RandomizedSearchCV):
         sampler = optuna.samplers.TPESampler(seed=draw_seed(self.random_state))
         with _silent(optuna):
             study = optuna.create_study(direction="maximize", sampler=sampler)
-        known = {}
+        known, failure = {}, None
         for _ in range(self.n_iter):
             trial = study.ask(distributions)
             proposal = tuple(trial.params.items())
@@ -180,12 +187,22 @@ class OptunaSearch(RandomizedSearchCV):
                     name: space[name][value] if is_list(space[name]) else value
                     for name, value in proposal
                 }
-                known[proposal] = evaluate_candidates([candidate])["mean_test_score"][-1]
+                try:
+                    known[proposal] = evaluate_candidates([candidate])["mean_test_score"][-1]
+                except ValueError as exc:
+                    # scikit-learn's word where all fits of what it is given fail.
+                    if self.error_score == "raise" or "fits failed" not in str(exc):
+                        raise
+                    failure = exc
+                    known[proposal] = np.nan
+                    warnings.warn(f"{candidate} failed: {exc}", FitFailedWarning, stacklevel=2)
             score = known[proposal]
             if np.isfinite(score):
                 study.tell(trial, score)
             else:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        if not np.isfinite(list(known.values())).any():
+            raise failure or ValueError("no candidate has a finite score")
 
 
 @contextmanager

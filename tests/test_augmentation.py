@@ -140,6 +140,14 @@ def test_sizes_and_types_are_mended(augment):
     assert np.isfinite(fit_and_predict(augment=augment, max_epochs=1)).all()
 
 
+def test_images_that_become_float_at_times_keep_their_scale():
+    noise = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.GaussianNoise(sigma=0.01)])
+    images = draw(v2.RandomApply([noise], p=0.5), torch.full((20, 3, 8, 8), 200, dtype=torch.uint8))
+    levels = images.mean(dim=(1, 2, 3))
+    torch.testing.assert_close(levels, torch.full((20,), 200 / 255), rtol=0, atol=0.01)
+    assert len(torch.unique(images)) > 100
+
+
 @pytest.mark.parametrize("inner", [{}, {"early_stopping": True, "validation_fraction": 0.4}])
 def test_only_training_is_augmented(inner):
     augment = Counted()

@@ -21,9 +21,11 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from torchvision.transforms import v2
 
 from skall import compare, get_estimator
 from skall.comparison.folds import derive_seed, make_folds
+from skall.comparison.record import describe_value
 from skall.datasets import make_blood_cells
 from skall.metrics import METRICS, scorers
 
@@ -417,6 +419,38 @@ def test_folder_of_another_comparison(tmp_path, options, difference):
     run(out=tmp_path)
     with pytest.raises(ValueError, match="another comparison.*" + difference):
         run(out=tmp_path, **options)
+
+
+def make_change(amount, *, extra=0):
+    return lambda image: image + amount + extra
+
+
+def call_other(image):
+    return image.flip(2)
+
+
+FUNCTIONS = [
+    lambda image: image.flip(1),
+    lambda image: image.flip(2),
+    lambda image: image.roll(2),
+    lambda image, axis=2: image.flip(axis),
+    lambda image, axis=1: image.flip(axis),
+    lambda image: [row + 1 for row in image],
+    lambda image: [row + 2 for row in image],
+    make_change(1),
+    make_change(2),
+    make_change(1, extra=1),
+    call_other,
+    v2.Lambda(lambda image: image.flip(1)),
+    v2.Lambda(lambda image: image.flip(2)),
+    v2.RandomRotation(10),
+    v2.RandomRotation(20),
+]
+
+
+def test_fingerprints_tell_functions_apart():
+    assert len({describe_value(function) for function in FUNCTIONS}) == len(FUNCTIONS)
+    assert describe_value(make_change(1)) == describe_value(make_change(1))
 
 
 def test_damaged_folder(tmp_path):

@@ -164,6 +164,31 @@ def test_class_folders(tmp_path, names):
     assert bunch.target.tolist() == [name.split("/")[-2] for name in sorted(names)]
 
 
+@pytest.mark.parametrize("folder", ["blast", "Healthy"])
+def test_cells_that_were_relabelled_are_not_taken_by_their_names(tmp_path, folder):
+    label = {"blast": "hem", "Healthy": "all"}[folder]
+    root = write(tmp_path, [*CNMC, f"{folder}/UID_7_1_1_{label}.bmp"])
+    with pytest.raises(ValueError, match="of one class by their name and of another by their"):
+        load_cells(root)
+
+
+def test_groups_for_data_that_have_none(tmp_path):
+    table = write_csv(tmp_path, CSV)
+    cells = load_cells(table, groups=r"(\w+)-\d")
+    assert cells.groups.tolist() == ["anna", "anna"]
+    assert "1 patients" in cells.DESCR
+    data, _ = load_cells(table, groups=r"(\w+)-\d", return_X_y=True)
+    assert data.tolist() == cells.data.tolist()
+
+
+def test_a_column_of_patients_with_another_name_is_pointed_out(tmp_path):
+    table = write_csv(
+        tmp_path, "path,label,Patient_ID\nblast/anna-1.png,1,a\nhealthy/anna-1.png,0,b\n"
+    )
+    with pytest.warns(UserWarning, match="no column 'group'.* 'Patient_ID' holds them"):
+        assert load_cells(table).groups is None
+
+
 def test_links_are_followed_once(tmp_path):
     write(tmp_path / "elsewhere", ["1.png"])
     root = write(tmp_path / "root", ["healthy/1.png"])

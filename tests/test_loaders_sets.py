@@ -67,6 +67,7 @@ def test_4class_in_two_classes(tmp_path, names):
         ),
         ([*ALL_4CLASS_A, *ALL_4CLASS_B], {}, "holds both copies"),
         (ALL_4CLASS_B, {"segmented": True}, "has no folder 'Segmented'"),
+        ([*ALL_4CLASS_A, "sample/x.png"], {}, "none of them: 'sample/x.png'"),
         ([*ALL_4CLASS_B, "Blood cell Cancer [ALL]/Other/1.jpg"], {}, "expects folders Benign"),
     ],
 )

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochScoring, LRScheduler
 from torch import nn
+from torchvision.transforms import v2
 
 from skall import CNNClassifier, CNNFeatures, ImagePreprocessor, get_estimator
 
@@ -45,7 +46,11 @@ BAD_VALUES = [
     ("dropout", [1.0, -0.1, "a", None, np.nan, True], r"a number in \[0, 1\)"),
     ("image_size", [0, -1, 32.0, "32", True], "None or a number of pixels"),
     ("image_shape", [16, "16x16", (0, 4), (1, 2, 3, 4)], r"\(height, width, channels\)"),
-    ("augment", ["vinod", 3, True], "None, 'talupuri2025', 'vinod2025' or a transform"),
+    (
+        "augment",
+        ["vinod", 3, True, v2.RandomHorizontalFlip],
+        "None, 'talupuri2025', 'vinod2025' or a transform",
+    ),
     ("augment_views", [0, 1.5, None], "an integer of at least 1"),
     ("optimizer", ["adam", None], "a class of torch.optim"),
     ("lr", [0, -1, "auto", np.nan, np.inf], "None or a positive number"),

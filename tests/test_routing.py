@@ -188,6 +188,30 @@ def test_stacking_is_split_by_groups(fits, cv, n_splits):
         )
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda net: GridSearchCV(net, STRATEGY, cv=3),
+        lambda net: VotingClassifier([("a", GridSearchCV(net, STRATEGY, cv=3))]),
+        lambda net: CalibratedClassifierCV(net, cv=3),
+    ],
+)
+def test_a_number_of_folds_parts_no_group(fits, make):
+    fit_with_groups(make(Witness(random_state=0)), ROWS, LABELS, PATIENTS)
+    inner = [rows.astype(int) for rows, _ in fits if len(rows) < 24]
+    assert len(inner) >= 3
+    for rows in inner:
+        others = np.setdiff1d(np.arange(24), rows)
+        assert not set(PATIENTS[rows]) & set(PATIENTS[others])
+
+
+def test_members_of_a_stack_that_stop_early_are_warned_of():
+    net = CNNClassifier("timm/test_resnet", weights=None, image_size=16, early_stopping=True)
+    stacking = StackingClassifier([("net", net.set_params(max_epochs=1))], cv=2)
+    with pytest.warns(UserWarning, match="passes no groups on: early_stopping=True"):
+        fit_with_groups(stacking, CELLS.data, CELLS.target, CELLS.groups)
+
+
 def test_after_a_sampler_groups_are_of_other_rows(fits):
     X, y, patients = ROWS[:18], LABELS[:18] * (np.arange(18) > 5), PATIENTS[:18]
     pipeline = make_sampling_pipeline(RandomOverSampler(random_state=0), Witness(random_state=0))

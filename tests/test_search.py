@@ -12,6 +12,7 @@ import pytest
 from optuna_integration.sklearn import OptunaSearchCV
 from scipy.stats import loguniform
 from sklearn.datasets import make_classification
+from sklearn.exceptions import FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -193,8 +194,30 @@ class Fragile(LogisticRegression):
 def test_a_candidate_that_fails_comes_last(strategy, trials):
     X, y = make_classification(random_state=0)
     space = {"C": [0.1, 0.2, 1.0, 2.0]}
-    search = make_search(Fragile(), space, strategy=strategy, trials=trials, random_state=3)
-    assert search.fit(X, y).best_params_["C"] >= 1
+    for seed in range(6):
+        # As many as there are, so that some fail for most seeds.
+        n_trials = trials and len(space["C"])
+        search = make_search(
+            Fragile(), space, strategy=strategy, trials=n_trials, random_state=seed
+        )
+        assert search.fit(X, y).best_params_["C"] >= 1
+
+
+def test_optuna_says_why_nothing_can_be_fitted():
+    X, y = make_classification(random_state=0)
+    search = make_search(Fragile(), {"C": [0.1, 0.2]}, strategy="optuna", trials=2, random_state=0)
+    with (
+        pytest.warns(FitFailedWarning, match="too small"),
+        pytest.raises(ValueError, match="fits failed"),
+    ):
+        search.fit(X, y)
+
+
+@pytest.mark.parametrize("params", [{"unfreeze_after": 2}, {}])
+def test_halving_leaves_epochs_to_unfreeze_in(params):
+    net = make_net(max_epochs=9, **params)
+    search = make_search(net, {"lr": [1e-4, 1e-3, 1e-2]}, strategy="halving", random_state=0)
+    assert search.resource == ("n_samples" if params else "max_epochs")
 
 
 @pytest.mark.parametrize(

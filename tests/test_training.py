@@ -90,9 +90,9 @@ def test_copies_stay_on_one_side():
     assert len(spy.train) + len(spy.valid) == weight.sum()
 
 
-def test_rare_classes_are_on_both_sides():
-    y = np.array(["common"] * 36 + ["rare"] * 4)
-    groups = np.repeat(np.arange(20), 2)
+@pytest.mark.parametrize("groups", [None, np.repeat(np.arange(20), 2)], ids=["alone", "groups"])
+def test_rare_classes_are_on_both_sides(groups):
+    y = np.array(["common"] * 37 + ["rare"] * 3)
     learned = gather_rows(as_images(X), np.unique(y, return_inverse=True)[1], groups=groups)
     train, valid = hold_out(learned, 0.1, seed=0)
     assert set(learned.targets[train]) == set(learned.targets[valid]) == {0, 1}
@@ -244,6 +244,8 @@ def test_the_trunk_learns_at_a_tenth():
         ({"unfreeze_after": 1, "trainable": "head"}, "never trained"),
         ({"augment_views": 2}, "augment_views=2 without augment"),
         ({"early_stopping": True, "train_split": ValidSplit(2)}, "leave train_split=None"),
+        ({"early_stopping": True, "callbacks": "disable"}, "early_stopping=True is done by a"),
+        ({"lr_schedule": "cosine", "callbacks": "disable"}, "instead of 'disable'"),
     ],
 )
 def test_parameters_that_exclude_each_other(params, message):

@@ -63,7 +63,8 @@ class CNNClassifier(CellNet):
         of :mod:`torchvision.transforms.v2`. Validation and prediction never see it.
     augment_views : int, default=1
         With ``trainable="head"``, how many random views of each image are drawn; their features
-        are computed once, and epoch e is trained on view e modulo that.
+        are computed once, and epoch e is trained on view e modulo that. Copies of an image, or
+        those of a whole-number weight, are shown in different views as far as there are enough.
     optimizer : class, default=torch.optim.AdamW
         Its other arguments have the prefix ``optimizer__``.
     lr : float, optional
@@ -266,7 +267,8 @@ class CNNClassifier(CellNet):
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Go once more over these images, from the weights that there are.
 
-        A schedule or warm-up of the learning rate begins anew in each call.
+        A schedule or warm-up of the learning rate, and the average of ``ema_decay``, begin anew in
+        each call.
 
         Parameters
         ----------
@@ -307,15 +309,18 @@ class CNNClassifier(CellNet):
         if fresh:
             self.classes_inferred_ = classes
             self.n_iter_ = 0
+            # For the inner split and the views too, which stay when training goes on.
+            self._seed = draw_seed(self.random_state)
         self.device_ = resolve_device(self.device)
         self.precision_ = "float32"
         self.n_threads_ = torch.get_num_threads()
         try:
-            seed = draw_seed(self.random_state) + self.n_iter_
-            with seeded(seed, self.device_):
+            with seeded(self._seed + self.n_iter_, self.device_):
                 if fresh:
                     self.initialize()
-                self._train(images, learned, seed, once)
+                elif not once:
+                    self._initialize_callbacks()
+                self._train(images, learned, once)
         except BaseException:
             # What is half trained must not predict.
             if fresh:
@@ -323,18 +328,19 @@ class CNNClassifier(CellNet):
             raise
         return self
 
-    def _train(self, images, learned, seed, once):
+    def _train(self, images, learned, once):
         """Train for one epoch or all, and keep what prediction, or more training, needs."""
         self._move(self.device_)
-        if self.optimizer_ is None:
-            self._initialize_optimizer()
-        dataset = self._make_training_set(images, learned, seed)
-        with suppress(TrainingStopped):
-            self.notify("on_train_begin", X=dataset, y=None)
-            self.fit_loop(dataset, epochs=1 if once else self.max_epochs)
-        self.notify("on_train_end", X=dataset, y=None)
-        self.n_iter_ = len(self.history_)
-        self._put_away(keep_optimizer=once)
+        self._renew_optimizer()
+        dataset = self._make_training_set(images, learned)
+        try:
+            with suppress(TrainingStopped):
+                self.notify("on_train_begin", X=dataset, y=None)
+                self.fit_loop(dataset, epochs=1 if once else self.max_epochs)
+            self.notify("on_train_end", X=dataset, y=None)
+        finally:
+            self.n_iter_ = len(self.history_)
+            self._put_away(keep_optimizer=once)
 
     def initialize_module(self):
         """Build the network; skorch calls it once the classes are known."""
@@ -368,11 +374,11 @@ class CNNClassifier(CellNet):
         rows = np.arange(len(images))
         return CellDataset(*self._make_reader(images, rows), np.full(len(rows), -1))
 
-    def _make_training_set(self, images, learned, seed):
+    def _make_training_set(self, images, learned):
         """The rows to train on, augmented, with those to validate on, as they are."""
         train, valid = np.arange(len(learned)), None
         if self.early_stopping:
-            train, valid = hold_out(learned, self.validation_fraction, seed)
+            train, valid = hold_out(learned, self.validation_fraction, self._seed)
         elif self.train_split is not None:
             train, valid = split_by_user(self.train_split, learned)
         if isinstance(valid, np.ndarray):
@@ -381,7 +387,7 @@ class CNNClassifier(CellNet):
             valid = CellDataset(*reader, rows.targets, rows.weights)
         rows = learned.take(train)
         if self.augment is not None and self.module_.is_fixed:
-            extract = partial(self._extract_view, images, seed=seed)
+            extract = partial(self._extract_view, images)
             reader = ViewReader(extract, rows.rows, rows.copies, self.augment_views), "features"
         else:
             reader = self._make_reader(images, rows.rows)
@@ -397,10 +403,10 @@ class CNNClassifier(CellNet):
         read = partial(images.read_batch, size=self.image_size_, store=store)
         return RowReader(read, rows), "images"
 
-    def _extract_view(self, images, rows, number, seed):
+    def _extract_view(self, images, rows, number):
         # Views of a seed that nobody knows are not drawn again.
         key = None if self.random_state is None else self._trunk_key
-        return self._extract(images, rows, key=key, view=View(self.augment, seed, number))
+        return self._extract(images, rows, key=key, view=View(self.augment, self._seed, number))
 
     def _extract(self, images, rows, **options):
         """Features of rows, each given once."""

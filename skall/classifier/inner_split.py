@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from sklearn.model_selection import StratifiedGroupKFold
 from skorch.dataset import ValidSplit
 from torch.utils.data import Subset
 
@@ -32,12 +32,15 @@ def hold_out(learned, fraction, seed):
         return _split_groups(learned, fraction, seed)
     # Without groups, the units are images with their copies.
     units, first = np.unique(learned.groups, return_index=True)
-    labels = learned.targets[first]
-    n_classes = len(np.unique(labels))
-    n_valid = max(n_classes, round(fraction * len(units)))
-    if np.unique(labels, return_counts=True)[1].min() < 2 or len(units) - n_valid < n_classes:
-        raise ValueError(_explain(learned, "images"))
-    _, held = train_test_split(units, test_size=n_valid, stratify=labels, random_state=seed)
+    generator = np.random.RandomState(seed)
+    held = []
+    for label in np.unique(learned.targets):
+        members = units[learned.targets[first] == label]
+        if len(members) < 2:
+            raise ValueError(_explain(learned, "images"))
+        # Not by scikit-learn, which gives a part none of a class that is rare enough.
+        n_held = min(max(1, round(fraction * len(members))), len(members) - 1)
+        held.extend(generator.permutation(members)[:n_held])
     return _part(np.isin(learned.groups, held))
 
 

@@ -124,6 +124,24 @@ class CellNet(NeuralNetClassifier):
             self.initialize_criterion()
         self.criterion_.to(self.device_)
 
+    def initialize_optimizer(self, *args):
+        # To know, when training goes on, what it was made of and what its rates were.
+        super().initialize_optimizer(*args)
+        self._optimizer_settings = self._describe_optimizer()
+        self._rates = [group["lr"] for group in self.optimizer_.param_groups]
+        return self
+
+    def _describe_optimizer(self):
+        return [self.optimizer, self.lr, self.weight_decay, self.get_params_for("optimizer")]
+
+    def _renew_optimizer(self):
+        """Have an optimizer with the parameters and rates of now, which may go on from before."""
+        if self.optimizer_ is None or self._optimizer_settings != self._describe_optimizer():
+            with self._current_init_context("optimizer"):
+                self.initialize_optimizer()
+        for group, rate in zip(self.optimizer_.param_groups, self._rates, strict=True):
+            group["lr"] = rate
+
     def get_params_for_optimizer(self, prefix, named_parameters):
         # Fixed parameters need no optimizer, and `lr=None` depends on what is trained.
         learned = [(name, p) for name, p in named_parameters if p.requires_grad]
@@ -174,8 +192,6 @@ class CellNet(NeuralNetClassifier):
     def on_train_end(self, net, **kwargs):
         if self._average is not None:
             copy_state(self._average.state, self.module_)
-        self._average = self._augmentation = None
-        self.module_.freeze()
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
         super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
@@ -256,6 +272,10 @@ class CellNet(NeuralNetClassifier):
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as exc:
             raise TrainingStopped from exc
+        if method_name == "on_epoch_end" and any(
+            getattr(callback, "is_over_", False) for _, callback in self.callbacks_
+        ):
+            raise TrainingStopped
 
     def load_params(self, *args, **kwargs):
         # skorch reads files onto `device`, which may be "auto" here, and may change it.
@@ -280,6 +300,8 @@ class CellNet(NeuralNetClassifier):
 
     def _put_away(self, keep_optimizer):
         """Keep the weights once: no gradients, and no optimizer unless training goes on."""
+        self._average = self._augmentation = None
+        self.module_.freeze()
         self.module_.zero_grad(set_to_none=True)
         self.module_.eval()
         if not keep_optimizer:

@@ -60,6 +60,8 @@ def _arguments(estimator, component):
         usable = callbacks is None or isinstance(callbacks, list)
         return [name for name, _ in estimator._uniquely_named_callbacks()] if usable else None
     part = getattr(estimator, component)
+    if component == "lr_schedule" and isinstance(part, str):
+        part = SCHEDULES.get(part)
     if not inspect.isclass(part):
         return None
     parameters = inspect.signature(part).parameters.values()
@@ -82,7 +84,11 @@ VALUES = NETWORK_VALUES | {
     ),
     "dropout": (real(0, 1), "a number in [0, 1)"),
     "augment": (
-        lambda value: value is None or callable(value) or one_of(*PRESETS)(value),
+        lambda value: (
+            value is None
+            or (callable(value) and not inspect.isclass(value))
+            or one_of(*PRESETS)(value)
+        ),
         f"None, {', '.join(map(repr, PRESETS))} or a transform of torchvision.transforms.v2",
     ),
     "augment_views": (integer(1), "an integer of at least 1"),
@@ -146,10 +152,22 @@ def check_parameters(estimator):
             "early_stopping=True holds out images itself; leave train_split=None, or "
             "early_stopping=False"
         )
+    if estimator.callbacks == "disable":
+        for name in ("early_stopping", "lr_schedule", "warmup_epochs"):
+            if getattr(estimator, name):
+                raise ValueError(
+                    f"{name}={getattr(estimator, name)!r} is done by a callback; use callbacks="
+                    "None, or a list of more of them, instead of 'disable'"
+                )
     if estimator.unfreeze_after and estimator.trainable == "head":
         raise ValueError(
             f"unfreeze_after={estimator.unfreeze_after} with trainable='head': the trunk is never "
             "trained; use trainable='all' or a number of stages"
+        )
+    if estimator.warmup_epochs > estimator.max_epochs:
+        raise ValueError(
+            f"warmup_epochs={estimator.warmup_epochs} would go on beyond the max_epochs="
+            f"{estimator.max_epochs} epochs that there are"
         )
     if estimator.unfreeze_after >= estimator.max_epochs:
         raise ValueError(

@@ -68,6 +68,10 @@ class DelayedScheduler(LRScheduler):
         super().on_train_begin(net, **kwargs)
         self.epoch_ = 0
 
+    def on_train_end(self, net, **kwargs):
+        # It holds the optimizer and its state.
+        self.lr_scheduler_ = None
+
     def on_epoch_begin(self, net, **kwargs):
         self.epoch_ += 1
 

@@ -22,6 +22,8 @@ class BestEpoch(Callback):
     ----------
     epoch_ : int
         The best epoch, counted from 1 in this training.
+    is_over_ : bool
+        Whether training is to stop; it does when the other callbacks have had the epoch.
     """
 
     def __init__(self, patience, tol, first=0):
@@ -33,6 +35,7 @@ class BestEpoch(Callback):
         self.epoch_ = self.n_epochs_ = self.n_waited_ = 0
         self.loss_ = self.goal_ = float("inf")
         self.state_ = None
+        self.is_over_ = False
 
     def on_epoch_end(self, net, **kwargs):
         loss = net.history[-1, "valid_loss"]
@@ -45,9 +48,7 @@ class BestEpoch(Callback):
             self.n_waited_ = 0
         elif self.n_epochs_ > self.first:
             self.n_waited_ += 1
-        if self.n_waited_ >= self.patience:
-            # How skorch's callbacks stop.
-            raise KeyboardInterrupt
+        self.is_over_ = self.n_waited_ >= self.patience
 
     def on_train_end(self, net, **kwargs):
         if self.state_ is not None:

@@ -60,7 +60,8 @@ def compare(
         Labels, two classes or more.
     groups : array-like of shape (n_samples,), optional
         Patients. No group is on both sides of a split; they are also passed to every ``fit`` that
-        takes ``groups``, as :class:`~skall.CNNClassifier`'s does for its inner split.
+        takes ``groups``, as :class:`~skall.CNNClassifier`'s does for its inner split, but for the
+        members of a :class:`~sklearn.ensemble.StackingClassifier`, which passes none on.
     cv : int, splitter or iterable of (train, test), default=10
         An integer means :class:`~sklearn.model_selection.StratifiedKFold` or, with groups,
         :class:`~sklearn.model_selection.StratifiedGroupKFold`, shuffled from `random_state`.

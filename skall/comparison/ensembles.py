@@ -24,7 +24,7 @@ def check_members(predictions, names):
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"there is no estimator {unknown[0]!r}; there are {known}")
-    if len(set(names)) < 2:
+    if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError(f"an ensemble needs two members or more, each once; got {names}")
     probabilities = predictions[_list_columns(predictions)]
     missing = predictions["estimator"][probabilities.isna().any(axis=1)].unique()

@@ -132,7 +132,11 @@ def _split(cv, y, groups):
             f"cv must be an integer, a scikit-learn splitter or an iterable of (train, test) "
             f"positions, got {cv!r}"
         )
-    pairs = [(_positions(train, len(y)), _positions(test, len(y))) for train, test in cv]
+    try:
+        pairs = [(train, test) for train, test in cv]
+    except (TypeError, ValueError) as exc:
+        raise TypeError("cv must give pairs (train, test) of positions") from exc
+    pairs = [(_positions(train, len(y)), _positions(test, len(y))) for train, test in pairs]
     if not pairs:
         raise ValueError("cv gives no folds")
     return pairs

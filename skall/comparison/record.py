@@ -6,6 +6,7 @@ the result of each finished fold.
 
 import inspect
 import json
+import pickle
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
@@ -54,10 +55,12 @@ class Record:
             self.earlier = None
             write_json(self._fingerprint, fingerprint, indent=1)
             return
+        # Of an estimator that only one of the two has, the name says enough.
+        shared = {*self.earlier, *fingerprint} - _list_own(self.earlier, fingerprint)
         differences = [
             f"{key}: {self.earlier.get(key)} there, {fingerprint.get(key)} now"
             for key in fingerprint | self.earlier
-            if self.earlier.get(key) != fingerprint.get(key)
+            if key in shared and self.earlier.get(key) != fingerprint.get(key)
         ]
         if differences:
             raise ValueError(
@@ -73,6 +76,13 @@ class Record:
     def read(self, name, fold):
         """That result, or None before it is finished."""
         return None if self.earlier is None else _read_json(self.path(name, fold))
+
+
+def _list_own(earlier, fingerprint):
+    """The keys of estimators that only one of two fingerprints has."""
+    names = {*earlier["estimators"]} ^ {*fingerprint["estimators"]}
+    starts = tuple(f"estimator {name!r}, " for name in names)
+    return {key for key in earlier | fingerprint if key.startswith(starts)}
 
 
 def _read_json(path):
@@ -122,8 +132,23 @@ def describe_value(value):
     if value is None or isinstance(value, (bool, int, float, str)):
         return repr(value)
     if inspect.isclass(value) or inspect.isroutine(value):
-        code = getattr(value, "__code__", None)
-        constants = [] if code is None else [c for c in code.co_consts if not inspect.iscode(c)]
-        body = "" if code is None else f" {joblib.hash((code.co_code, constants))}"
+        body = f" {_hash_function(value)}" if hasattr(value, "__code__") else ""
         return f"{value.__module__}.{value.__qualname__}{body}"
-    return f"{type(value).__qualname__} {joblib.hash(value)}"
+    try:
+        return f"{type(value).__qualname__} {joblib.hash(value)}"
+    except (pickle.PicklingError, AttributeError, TypeError):
+        # It holds a function without a name.
+        content = pickle.dumps(joblib.wrap_non_picklable_objects(value, keep_wrapper=False))
+        return f"{type(value).__qualname__} {joblib.hash(content)}"
+
+
+def _hash_function(function):
+    """What a function computes: its code, and the values that it has bound."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    bound = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items(), *cells]
+    return joblib.hash((_list_code(function.__code__), [describe_value(value) for value in bound]))
+
+
+def _list_code(code):
+    constants = [_list_code(c) if inspect.iscode(c) else repr(c) for c in code.co_consts]
+    return code.co_code, code.co_names, constants

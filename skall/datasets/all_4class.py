@@ -96,6 +96,7 @@ def load_all_4class(
     ['Benign' 'Early'] Malignant
     """
     source = LAYOUT.open(path)
+    LAYOUT.refuse_strangers(source, [i for i in source.images if _read_folder(i) is None])
     _check_copies(source)
     images = _select(source, segmented)
     target = [_read_folder(image) for image in images]
@@ -118,10 +119,13 @@ def load_all_4class(
 
 
 def _recognise(source: Source) -> bool:
-    labels = {_read_folder(image) for image in source.images}
-    names = any(NAME.fullmatch(image.stem) for image in source.images)
+    labels = {image: _read_folder(image) for image in source.images}
+    # One is enough: taken for mere class folders, the set would show each cell twice.
+    if any(label and NAME.fullmatch(image.stem) for image, label in labels.items()):
+        return True
     brackets = any("[malignant]" in image.parent.name.lower() for image in source.images)
-    return None not in labels and (names or brackets or {"Early", "Pre", "Pro"} <= labels)
+    found = {*labels.values()}
+    return None not in found and (brackets or {"Early", "Pre", "Pro"} <= found)
 
 
 def _read_folder(image: PurePosixPath) -> str | None:

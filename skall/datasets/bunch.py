@@ -122,6 +122,13 @@ def make_bunch(
     )
 
 
+def set_groups(bunch: Bunch, groups: Sequence[str]) -> None:
+    """Give a Bunch whose patients are not known those that were found otherwise."""
+    bunch.groups = _merge_case(groups)
+    known = f"{len(set(bunch.groups))} patients"
+    bunch.DESCR = bunch.DESCR.replace("patients unknown", known)
+
+
 def _as_objects(values: Iterable) -> np.ndarray:
     return np.array(list(values), dtype=object)
 

@@ -3,10 +3,13 @@
 import inspect
 import os
 import re
+from pathlib import PurePosixPath
 
 from sklearn.utils import Bunch
 
 from skall.datasets import all_4class, all_idb, bloodmnist, cnmc, folder, pbc, raabin, table
+from skall.datasets.bunch import set_groups
+from skall.datasets.folder import match_groups
 from skall.datasets.layout import find_source
 
 # The first that recognises a source loads it: the particular before the general.
@@ -45,8 +48,8 @@ def load_cells(
     path : str or os.PathLike
         Folder or CSV file; ``~`` is expanded.
     groups : str or re.Pattern, optional
-        Regular expression that finds the patient in a file name, see :func:`load_folder`. The
-        other loaders find the patients themselves, where they are known, and refuse it.
+        Regular expression that finds the patient in a file name, see :func:`load_folder`; refused
+        where the loader finds the patients itself.
     pos_label : str, optional
         The leukaemic class; by default as the data set has it.
     return_X_y : bool, default=False
@@ -92,7 +95,7 @@ def load_cells(
         If `path` does not exist.
     ValueError
         If no loader fits, the one that fits finds the files inconsistent, or `groups` is given
-        and it is not :func:`load_folder`.
+        and it finds the patients itself.
 
     See Also
     --------
@@ -121,12 +124,19 @@ def load_cells(
         raise ValueError(
             f"No loader fits {str(source.path)!r}: it is {source.describe()}. Expected\n{known}"
         )
-    options = {"groups": groups, "pos_label": pos_label}
-    options = {name: value for name, value in options.items() if value is not None}
-    if "groups" in options and "groups" not in inspect.signature(layout.load).parameters:
+    options = {"return_X_y": return_X_y, "as_frame": as_frame}
+    if pos_label is not None:
+        options["pos_label"] = pos_label
+    if groups is None:
+        return layout.load(source.path, **options)
+    if "groups" in inspect.signature(layout.load).parameters:
+        return layout.load(source.path, groups=groups, **options)
+    cells = layout.load(source.path, **(options | {"return_X_y": False}))
+    if cells.groups is not None:
         raise ValueError(
             f"groups={groups!r} cannot be used here: {str(source.path)!r} is loaded by "
-            f"{layout.load.__name__}, which finds the patients itself where they are known. Leave "
-            "groups out, or call load_folder"
+            f"{layout.load.__name__}, which finds the patients itself. Leave groups out, or call "
+            "load_folder"
         )
-    return layout.load(source.path, **options, return_X_y=return_X_y, as_frame=as_frame)
+    set_groups(cells, match_groups(groups, [PurePosixPath(name) for name in cells.filenames]))
+    return (cells.data, cells.target) if return_X_y else cells

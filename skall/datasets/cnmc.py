@@ -9,12 +9,14 @@ from pathlib import PurePosixPath
 import numpy as np
 from sklearn.utils import Bunch
 
-from skall.datasets.bunch import make_bunch
+from skall.datasets.bunch import HEALTHY_NAMES, LEUKAEMIC_NAMES, make_bunch
 from skall.datasets.cnmc_names import ORIGINAL, find_phase, is_cnmc, read_original_names
 from skall.datasets.layout import Layout, Source, check_folders, quote_some
 
 FOLD = re.compile(r"fold_(\d+)", re.IGNORECASE)
 SUBSETS = ("train", "prelim", "all")
+# Folders that say a class; others, as of folds and phases, say nothing.
+CLASS_FOLDERS = dict.fromkeys(LEUKAEMIC_NAMES, "all") | dict.fromkeys(HEALTHY_NAMES, "hem")
 
 DESCRIPTION = """
 C-NMC 2019, the data set of the ISBI 2019 challenge: single cells of 450 x 450 pixels, cut out on
@@ -118,7 +120,7 @@ def load_cnmc(
         names |= read_original_names(source, prelim)
     matches = [ORIGINAL.fullmatch(names[image]) for image in images]
     target = [match["label"].lower() for match in matches]
-    check_folders(images, target, {"all": "all", "hem": "hem"})
+    check_folders(images, target, CLASS_FOLDERS)
     groups = [match["subject"].upper() for match in matches]
     folds = [_find_fold(image) for image in images]
     columns = {"subset": np.array(subsets, dtype=object)}

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from sklearn.utils import Bunch
@@ -79,7 +80,7 @@ def load_folder(
         [image.parent.name for image in source.images],
         description=f"Images of {str(source.path)!r}, one folder per class.",
         pos_label=pos_label,
-        groups=None if groups is None else _match_groups(groups, source.images),
+        groups=None if groups is None else match_groups(groups, source.images),
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
@@ -101,7 +102,8 @@ def _check_nesting(source: Source) -> None:
         )
 
 
-def _match_groups(pattern: str | re.Pattern, images: tuple[PurePosixPath, ...]) -> list[str]:
+def match_groups(pattern: str | re.Pattern, images: Sequence[PurePosixPath]) -> list[str]:
+    """Find the patient of each image in its file name, as `groups` of :func:`load_folder` says."""
     try:
         pattern = re.compile(pattern)
     except (TypeError, re.error) as exc:

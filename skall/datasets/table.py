@@ -1,6 +1,7 @@
 """Any images listed in a table, as comma-separated values."""
 
 import os
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from skall.datasets.layout import Layout, Source, quote_some
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("group", "site", "fold")
+# What a column of patients may be called where it is not called "group".
+PATIENT_NAMES = ("groups", "patient", "patients", "patient_id", "subject", "subject_id", "case")
 
 
 def load_csv(
@@ -113,6 +116,13 @@ def _read_table(source: Source) -> pd.DataFrame:
     if table.empty:
         raise ValueError(f"{str(source.path)!r} has a header but no rows")
     known = [name for name in (*REQUIRED, *OPTIONAL) if name in table]
+    patients = [name for name in table if name.lower() in PATIENT_NAMES]
+    if patients and "group" not in table:
+        warnings.warn(
+            f"{str(source.path)!r} has no column 'group', so patients are not known; if "
+            f"{quote_some(patients)} holds them, call it 'group'",
+            stacklevel=4,
+        )
     return table[known].apply(lambda column: column.fillna("").str.strip())
 
 
