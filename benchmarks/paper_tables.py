@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, t
+
+from skall.statistics import corrected_t_interval
 
 PUBLISHED = Path(__file__).with_name("published.toml")
 
@@ -79,15 +80,9 @@ def estimate_mean(metric, values):
     n, mean = len(values), values.mean()
     if n < 2 or np.ptp(values) == 0:
         return mean, np.nan, np.nan
-    half = t.ppf(0.975, n - 1) * values.std() * np.sqrt(1 / n + 1 / (n - 1))
+    low, high = corrected_t_interval(values, test_ratio=1 / (n - 1))
     largest = np.inf if metric == "log_loss" else 1
-    return mean, max(0, mean - half), min(largest, mean + half)
-
-
-def find_exact_interval(n_hits, n):
-    """Ends of the exact 95 % interval of a share (Clopper & Pearson 1934)."""
-    interval = binomtest(n_hits, n).proportion_ci(method="exact")
-    return interval.low, interval.high
+    return mean, max(0, low), min(largest, high)
 
 
 def to_markdown(table):

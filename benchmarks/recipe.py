@@ -11,15 +11,14 @@ fold, with the interval of the corrected resampled t-test (Nadeau & Bengio 2003,
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from paper_tables import to_markdown
-from scipy.stats import t
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skall import CNNFeatures, ImagePreprocessor, compare, datasets, get_estimator
+from skall.statistics import corrected_t_interval
 
 RECIPES = {
     "defaults": {},
@@ -110,12 +109,10 @@ def tabulate(scores, n_folds):
 
 def describe(differences, test_to_train):
     """Mean and 95 % interval of paired differences over resampled folds."""
-    n = len(differences)
-    if n < 2 or not differences.any():
+    if len(differences) < 2 or not differences.any():
         return ""
-    mean, spread = differences.mean(), differences.std()
-    half = t.ppf(0.975, n - 1) * spread * np.sqrt(1 / n + test_to_train)
-    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
+    low, high = corrected_t_interval(differences, test_to_train)
+    return f"{differences.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def main():

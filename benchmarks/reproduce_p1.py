@@ -8,10 +8,11 @@ our numbers beside the published ones.
 """
 
 from comparisons import cross_validate, describe_means
-from paper_tables import find_exact_interval, read_published
+from paper_tables import read_published
 from protocol import Study, reproduce
 
 from skall import ImagePreprocessor
+from skall.statistics import proportion_interval
 
 CONTRAST = "autocontrast"
 NETWORK = {
@@ -80,7 +81,7 @@ def follow(task):
 def explain_published(published):
     """How wide the published numbers are, as Markdown."""
     n_hits, n = published["fitting_counts"]
-    low, high = find_exact_interval(n_hits, n)
+    low, high = proportion_interval(n_hits, n)
     split = read_published()["literature"]["random_split"]
     return (
         f"- {published['results']['efficientnet_b3']['accuracy_percent']} % is {n_hits} of {n}, in "

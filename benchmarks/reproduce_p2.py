@@ -10,13 +10,14 @@ our numbers beside the published ones.
 import numpy as np
 import torch
 from comparisons import read_histories, run_comparison
-from paper_tables import drop_empty, find_exact_interval, make_table, quote, tabulate
+from paper_tables import drop_empty, make_table, quote, tabulate
 from protocol import Study, reproduce
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedShuffleSplit
 from skorch.dataset import ValidSplit
 
 from skall import get_estimator
+from skall.statistics import proportion_interval
 
 NETWORK = {
     "image_size": 224,
@@ -142,7 +143,7 @@ def follow(task):
         value = values.item()
         if metric != "accuracy":
             return value, np.nan, np.nan
-        return value, *find_exact_interval(round(value * len(test)), len(test))
+        return value, *proportion_interval(round(value * len(test)), len(test))
 
     table = tabulate(comparison.scores_, METRICS, task.published["results"], estimate)
     histories = {name: histories[0] for name, histories in read_histories(task).items()}
@@ -224,7 +225,7 @@ def explain_choice(task):
 def explain_published(published):
     """How wide and how consistent the published numbers are, as Markdown."""
     n = published["test_images"]
-    low, high = find_exact_interval(n, n)
+    low, high = proportion_interval(n, n)
     return (
         f"- {n} of {n} correct has an exact 95 % interval of {100 * low:.1f} to {100 * high:.0f} "
         f"%: {len(published['results'])} networks that all have it cannot be ranked.\n"

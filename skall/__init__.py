@@ -23,7 +23,7 @@ _HOMES = {
     "list_backbones": "skall.registry",
     "load": "skall.classifier",
 }
-_MODULES = ("datasets", "metrics", "testing")
+_MODULES = ("datasets", "metrics", "statistics", "testing")
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 

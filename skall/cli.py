@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import warnings
+from collections import Counter
 
 from skall.options import DEFAULTS, add_classifier_options, add_compare_options, spell_command
 
@@ -129,6 +130,7 @@ def _compare(arguments):
         options["cv"] = _split_as_given(cells)
     elif "fold" in cells:
         warnings.warn("the data come with folds, which are not used; --cv fold does", stacklevel=2)
+    _describe_cells(cells)
     backbones, seed = options.pop("backbones"), options.pop("seed")
     options.setdefault("pos_label", cells.pos_label)
     comparison = compare(
@@ -142,6 +144,14 @@ def _compare(arguments):
         _print_json(comparison, command)
     else:
         _print_tables(comparison, command, options.get("out"))
+
+
+def _describe_cells(cells):
+    """Say what was loaded: mistakes in the data show here first."""
+    counts = sorted(Counter(cells.target).items())
+    classes = ", ".join(f"{count} {label}" for label, count in counts)
+    kept = "by image" if cells.groups is None else f"by {len(set(cells.groups))} patients"
+    print(f"{len(cells.target)} images ({classes}), split {kept}", file=sys.stderr)
 
 
 def _print_json(comparison, command):

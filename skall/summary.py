@@ -35,6 +35,39 @@ def summarize(estimator):
     ValueError
         Where the network cannot take images of this size.
     """
+    network, size = sketch_network(estimator)
+    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    fixed = sum(p.numel() for p in network.parameters() if not p.requires_grad)
+    state = network.state_dict().values()
+    return {
+        "trainable": trainable,
+        "non_trainable": fixed + _count_statistics(network),
+        "optimizer": _count_slots(estimator) * trainable + 2,
+        "bytes": sum(tensor.numel() * tensor.element_size() for tensor in state),
+        "macs": count_macs(network, size),
+        "feature_shape": measure_trunk(network.extractor.trunk, size),
+    }
+
+
+def sketch_network(estimator):
+    """The network that a classifier would train, without weights or memory where it can be.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier
+        Fitted or not; two classes are assumed before `fit`.
+
+    Returns
+    -------
+    network : Network
+    size : int
+        Height and width of its images in pixels.
+
+    Raises
+    ------
+    ValueError
+        Where the network cannot take images of this size, or has not the stages to be trained.
+    """
     backbone = get_backbone(estimator.backbone)
     size = estimator.image_size or backbone.input_size
     n_classes = len(estimator.classes_) if estimator.initialized_ else 2
@@ -51,17 +84,7 @@ def summarize(estimator):
 
     with seeded(0):
         network, _ = probe(build, size)
-    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    fixed = sum(p.numel() for p in network.parameters() if not p.requires_grad)
-    state = network.state_dict().values()
-    return {
-        "trainable": trainable,
-        "non_trainable": fixed + _count_statistics(network),
-        "optimizer": _count_slots(estimator) * trainable + 2,
-        "bytes": sum(tensor.numel() * tensor.element_size() for tensor in state),
-        "macs": count_macs(network, size),
-        "feature_shape": measure_trunk(network.extractor.trunk, size),
-    }
+    return network, size
 
 
 def measure_trunk(trunk, size):

@@ -328,12 +328,22 @@ def test_figure():
         run(scoring=["f1"]).plot_accuracy()
 
 
+def test_tests_between_estimators():
+    comparison = run({"logistic": LogisticRegression(), "none": DummyClassifier()}, cv=10)
+    found = comparison.test()
+    assert found[["estimator_a", "estimator_b"]].to_numpy().tolist() == [["logistic", "none"]]
+    means = comparison.table()["balanced_accuracy"]
+    assert found["difference"][0] == pytest.approx(means["logistic"] - means["none"])
+    assert found["conclusion"][0] == "logistic is better than none"
+    assert len(comparison.test(names=["logistic", "none", "dummy"], method="nemenyi")) == 3
+    for names in (["logistic"], ["logistic", "other"]):
+        with pytest.raises(ValueError, match=r"two estimators or more.*there are \['logistic'"):
+            comparison.test(names=names)
+
+
 def test_what_comes_later():
-    comparison = run()
-    with pytest.raises(NotImplementedError, match="comparison issue"):
-        comparison.test()
-    with pytest.raises(NotImplementedError, match="comparison issue"):
-        comparison.report("report.html")
+    with pytest.raises(NotImplementedError, match="not implemented yet"):
+        run().report("report.html")
 
 
 def test_folder(tmp_path):

@@ -9,6 +9,7 @@ from sklearn.dummy import DummyClassifier
 from skall.classifier import CNNClassifier, get_estimator
 from skall.classifier.parameters import check_parameters
 from skall.device import resolve_device
+from skall.summary import sketch_network
 
 BASELINES = ("dummy",)
 
@@ -93,6 +94,7 @@ def _check_classifier(name, estimator):
     if isinstance(estimator, CNNClassifier):
         check_parameters(estimator)
         resolve_device(estimator.device)
+        sketch_network(estimator)
 
 
 def _check_distinct(names):

@@ -12,6 +12,7 @@ from skall.comparison.ensembles import check_members, measure, stack, vote
 from skall.files import write_file
 from skall.metrics import LOWER_IS_BETTER
 from skall.report.figures import draw_folds
+from skall.statistics import test_estimators
 
 CHOICES = ["estimator", "repeat", "fold", "parameter", "value"]
 
@@ -170,13 +171,49 @@ class Comparison:
             members_=self.members_ | {name: tuple(names)},
         )
 
-    def test(self):
-        """Tests between the estimators, corrected for overlapping training parts."""
-        raise NotImplementedError("Comparison.test comes with the comparison issue")
+    def test(self, metric=None, method="corrected_t", *, names=None, rope=None, alpha=0.05):
+        """Tests between each two of the estimators.
+
+        Parameters
+        ----------
+        metric : str, optional
+            Of those that were computed; by default the one that suits the method.
+        method : str, default="corrected_t"
+            One of :data:`skall.statistics.METHODS`; the default is the t-test corrected for
+            training parts that overlap.
+        names : iterable of str, optional
+            The estimators to test; by default all but baselines. Each more weakens the others.
+        rope : float, optional
+            Half the width of the region of practical equivalence, for ``"bayesian_t"``.
+        alpha : float, default=0.05
+            Level of significance, after Holm's adjustment for the number of tests.
+
+        Returns
+        -------
+        DataFrame
+            As :func:`skall.statistics.test_estimators`, with the ``conclusion`` in words.
+
+        Raises
+        ------
+        ValueError
+            For an unknown metric, method or estimator, and for folds that do not suit the method.
+        """
+        known = self.scores_["estimator"].unique().tolist()
+        names = [n for n in known if n not in BASELINES] if names is None else list(names)
+        unknown = [name for name in names if name not in known]
+        if unknown or len(names) < 2:
+            found = f"there is no estimator {unknown[0]!r}" if unknown else f"got {names}"
+            raise ValueError(f"tests need two estimators or more: {found}; there are {known}")
+        return test_estimators(
+            self.scores_[self.scores_["estimator"].isin(names)],
+            self.predictions_[self.predictions_["estimator"].isin(names)],
+            **{"metric": metric, "method": method, "pos_label": self.pos_label_},
+            **{"rope": rope, "alpha": alpha},
+        )
 
     def report(self, path):
         """A page with every table and figure."""
-        raise NotImplementedError("Comparison.report comes with the comparison issue")
+        raise NotImplementedError("Comparison.report is not implemented yet")
 
     def write(self, folder):
         """Write ``scores.csv``, ``predictions.csv``, ``table.csv`` and ``accuracy.png``.

@@ -149,8 +149,8 @@ def compute_metrics(y_true, y_pred, proba, classes, pos_label=None, *, decision=
     classes = np.asarray(classes)
     pos_label = resolve_pos_label(classes, pos_label)
     positive = None if pos_label is None else int(np.flatnonzero(classes == pos_label)[0])
-    proba = None if proba is None else _fill_columns(proba, positive)
-    decision = None if decision is None else _fill_columns(decision, positive)
+    proba = None if proba is None else fill_columns(proba, positive)
+    decision = None if decision is None else fill_columns(decision, positive)
     outcome = Outcome(
         truth=_number(y_true, classes, "y_true"),
         predicted=None if y_pred is None else _number(y_pred, classes, "y_pred"),
@@ -174,7 +174,7 @@ def _number(labels, classes, what):
     return matches.argmax(axis=1)
 
 
-def _fill_columns(scores, positive):
+def fill_columns(scores, positive):
     """Scores as float64 (n, k); of two classes both columns from the positive one's.
 
     scikit-learn hands scorers the positive column only: starting from it makes ``compare`` and the

@@ -1,0 +1,37 @@
+"""Intervals around the metrics of estimators, and tests between estimators.
+
+Everything takes plain arrays, or tables of scores and predictions as
+:class:`skall.comparison.Comparison` holds them.
+"""
+
+from skall.statistics.adjustment import adjust_holm
+from skall.statistics.bootstrap import bootstrap_intervals
+from skall.statistics.five_by_two import five_by_two_f_test, five_by_two_t_test
+from skall.statistics.folds import bayesian_t_test, corrected_t_interval, corrected_t_test
+from skall.statistics.pairs import METHODS, test_estimators
+from skall.statistics.proportions import proportion_interval, proportion_intervals
+from skall.statistics.ranks import friedman_test, nemenyi_p_values
+from skall.statistics.samples import auc_interval, delong_test, mcnemar_test
+from skall.statistics.variance import variance_components
+from skall.statistics.wording import summarise_differences
+
+__all__ = [
+    "METHODS",
+    "adjust_holm",
+    "auc_interval",
+    "bayesian_t_test",
+    "bootstrap_intervals",
+    "corrected_t_interval",
+    "corrected_t_test",
+    "delong_test",
+    "five_by_two_f_test",
+    "five_by_two_t_test",
+    "friedman_test",
+    "mcnemar_test",
+    "nemenyi_p_values",
+    "proportion_interval",
+    "proportion_intervals",
+    "summarise_differences",
+    "test_estimators",
+    "variance_components",
+]

@@ -1,0 +1,124 @@
+"""Held-out predictions of a table as arrays."""
+
+import numpy as np
+import pandas as pd
+
+from skall.metrics import resolve_pos_label
+from skall.metrics.formulas import Outcome
+from skall.metrics.scorers import fill_columns
+
+
+def list_classes(predictions):
+    """The classes, and their columns of probabilities.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :attr:`skall.comparison.Comparison.predictions_`.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+    columns : list of str
+
+    Raises
+    ------
+    ValueError
+        If the columns of probabilities are not those of the classes in ``y_true``.
+    """
+    classes = np.unique(predictions["y_true"].to_numpy())
+    columns = [f"proba_{label}" for label in classes.tolist()]
+    found = [column for column in predictions if str(column).startswith("proba_")]
+    if set(found) != set(columns):
+        raise ValueError(
+            f"the classes in y_true are {classes.tolist()}, but the probabilities are of {found}: "
+            "every class needs one column and one sample or more"
+        )
+    return classes, columns
+
+
+def read_outcome(part, classes, columns, pos_label):
+    """What metrics are computed from, for rows of one estimator.
+
+    Parameters
+    ----------
+    part : DataFrame
+        Its labels are column ``y_pred`` where there is one, else the likeliest classes.
+    classes, columns
+        From :func:`list_classes`.
+    pos_label : label or None
+
+    Returns
+    -------
+    Outcome
+        Without labels or probabilities where they were not stored.
+    """
+    pos_label = resolve_pos_label(classes, pos_label)
+    proba = part[columns].to_numpy(dtype=float)
+    proba = None if np.isnan(proba).any() else proba
+    positive = None if pos_label is None else int(np.flatnonzero(classes == pos_label)[0])
+    if "y_pred" in part and part["y_pred"].notna().all():
+        predicted = np.searchsorted(classes, part["y_pred"].to_numpy())
+    else:
+        predicted = None if proba is None else proba.argmax(axis=1)
+    # As compute_metrics does: 1 - 0.7 is not 0.3, and may fall into another bin of the ece.
+    proba = None if proba is None else fill_columns(proba, positive)
+    return Outcome(
+        truth=np.searchsorted(classes, part["y_true"].to_numpy()),
+        predicted=predicted,
+        proba=proba,
+        ranking=proba,
+        positive=positive,
+        n_classes=len(classes),
+    )
+
+
+def number_units(predictions):
+    """The independent unit of each row: its group where that is known, else its sample.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns ``sample`` and, where groups are known, ``group``.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        0 ... n_units - 1; a sample is the same unit in every repeat and for every estimator.
+    """
+    samples, _ = pd.factorize(predictions["sample"])
+    if "group" not in predictions:
+        return samples
+    groups, names = pd.factorize(predictions["group"])
+    units = np.where(groups >= 0, groups, len(names) + samples)
+    return np.unique(units, return_inverse=True)[1]
+
+
+def select_first_repeat(predictions, name):
+    """One prediction per sample: an estimator's rows of the first repeat, ordered by sample.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+    name : str
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    ValueError
+        If the estimator is not there, or a sample was tested more than once in a repeat.
+    """
+    rows = predictions[predictions["estimator"] == name]
+    if not len(rows):
+        raise ValueError(f"there are no predictions of the estimator {name!r}")
+    rows = rows[rows["repeat"] == rows["repeat"].min()].sort_values("sample", kind="stable")
+    if rows["sample"].duplicated().any():
+        raise ValueError(
+            "the folds test some samples more than once; a test over samples needs folds that "
+            "test each of them once, as those of an integer cv do"
+        )
+    return rows.reset_index(drop=True)

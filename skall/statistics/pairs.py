@@ -1,0 +1,252 @@
+"""Tests between all pairs of estimators of a comparison."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from skall.metrics import LOWER_IS_BETTER
+from skall.statistics.adjustment import adjust_holm
+from skall.statistics.five_by_two import five_by_two_f_test, five_by_two_t_test
+from skall.statistics.folds import bayesian_t_test, corrected_t_test
+from skall.statistics.ranks import friedman_test, nemenyi_p_values
+from skall.statistics.result import PairedResult, check_level
+from skall.statistics.sample_pairs import compare_samples
+
+METHODS = {
+    "corrected_t": "corrected resampled t-test",
+    "5x2cv_t": "5x2cv paired t-test",
+    "5x2cv_f": "combined 5x2cv F-test",
+    "mcnemar": "McNemar's mid-p test",
+    "delong": "DeLong's test",
+    "nemenyi": "Friedman's test with Nemenyi's post hoc test",
+    "bayesian_t": "Bayesian correlated t-test",
+}
+# What the tests over samples are about; those over folds take any metric.
+METRIC_OF = {"mcnemar": "accuracy", "delong": "roc_auc"}
+FIVE_BY_TWO = {"5x2cv_t": five_by_two_t_test, "5x2cv_f": five_by_two_f_test}
+NO_DIFFERENCE = "no difference shown"
+EQUIVALENT = "practically equivalent"
+
+
+def test_estimators(
+    scores,
+    predictions,
+    *,
+    metric=None,
+    method="corrected_t",
+    pos_label=None,
+    test_ratio=None,
+    rope=None,
+    alpha=0.05,
+):
+    """Test every pair of estimators, with p-values adjusted for the number of pairs.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Columns ``estimator, repeat, fold, metric, value``. All pairs of its estimators are tested:
+        pass only the rows of those that are in question, because each pair more costs power.
+    predictions : DataFrame or None
+        As :attr:`skall.comparison.Comparison.predictions_`; None will do for a test over folds
+        where `test_ratio` is given or has no part.
+    metric : str, optional
+        By default ``"accuracy"`` for McNemar's test and ``"roc_auc"`` for DeLong's, which take no
+        other, else ``"balanced_accuracy"``, or the first one where that was not computed.
+    method : {"corrected_t", "5x2cv_t", "5x2cv_f", "mcnemar", "delong", "nemenyi", "bayesian_t"}, \
+default="corrected_t"
+        See :func:`corrected_t_test`, :func:`five_by_two_t_test`, :func:`five_by_two_f_test`,
+        :func:`mcnemar_test`, :func:`delong_test`, :func:`friedman_test`, :func:`bayesian_t_test`.
+        McNemar's and DeLong's use the predictions of the first repeat, pooled over its folds;
+        DeLong's allows for groups where they are known.
+    pos_label : label, optional
+        The positive class of two, for DeLong's test.
+    test_ratio : float, optional
+        Number of test samples over number of training samples. By default as if every fold were
+        trained on all samples it does not test, as scikit-learn's k-fold splitters do.
+    rope : float, optional
+        Half the width of the Bayesian test's region of practical equivalence; 0.01 by default.
+    alpha : float, default=0.05
+        A difference is shown where `p_adjusted` is below. For the Bayesian test, where a
+        probability is above ``1 - alpha``.
+
+    Returns
+    -------
+    DataFrame
+        One row per pair, columns ``estimator_a, estimator_b, metric, method, difference, low, high,
+        statistic, p_value, p_adjusted, conclusion``. `difference` is a's value minus b's, its
+        interval of level ``1 - alpha`` not adjusted for the number of pairs. `p_adjusted` is Holm's
+        [1]_. For ``"nemenyi"`` the numbers are of mean ranks (1 is best) with the critical
+        difference around them, `p_value` is adjusted by itself, and `p_adjusted` not below
+        Friedman's. For ``"bayesian_t"`` there are no p-values but columns ``p_a_above,
+        p_equivalent, p_b_above`` with probabilities of the higher value.
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown, does not suit the metric, the folds or the number of classes, if
+        there are too few estimators or folds, a fold's value is NaN, or what is needed was not
+        stored. Each message says what to do.
+
+    Warns
+    -----
+    UserWarning
+        If McNemar's test is asked of groups of several samples, which it takes as independent.
+
+    References
+    ----------
+    .. [1] Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+       Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> scores = pd.DataFrame({"estimator": ["a"] * 5 + ["b"] * 5, "repeat": 0,
+    ...                        "fold": [*range(5)] * 2, "metric": "accuracy",
+    ...                        "value": [0.9, 0.92, 0.91, 0.93, 0.9, 0.8, 0.83, 0.8, 0.84, 0.79]})
+    >>> tests = test_estimators(scores, None, test_ratio=1 / 4)
+    >>> tests.loc[0, "conclusion"]
+    'a is better than b'
+    """
+    check_level(alpha, "alpha")
+    names = scores["estimator"].unique().tolist()
+    if len(names) < 2:
+        raise ValueError(f"a test needs two estimators or more, got {names}")
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; possible: {', '.join(METHODS)}")
+    if rope is not None and method != "bayesian_t":
+        raise ValueError(f"rope belongs to method='bayesian_t' and has no part in {method!r}")
+    metric = _choose_metric(scores, metric, method)
+    pairs = list(combinations(names, 2))
+    if method in METRIC_OF:
+        level = {"confidence_level": 1 - alpha}
+        results = compare_samples(predictions, pairs, method, pos_label=pos_label, **level)
+    else:
+        folds = _tabulate(scores, metric, names)
+        if method == "nemenyi":
+            results = _test_ranks(folds, pairs, metric, alpha)
+        elif method in FIVE_BY_TWO:
+            results = _test_five_by_two(folds, pairs, FIVE_BY_TWO[method])
+        else:
+            ratio = _derive_ratio(predictions, names[0]) if test_ratio is None else test_ratio
+            results = _test_folds(folds, pairs, method, ratio, rope, alpha)
+    table = pd.DataFrame(pairs, columns=["estimator_a", "estimator_b"])
+    table = table.assign(metric=metric, method=method).join(pd.DataFrame(results))
+    return _conclude(table, alpha)
+
+
+# A test of estimators, not one that pytest should run where it is imported.
+test_estimators.__test__ = False
+
+
+def _conclude(table, alpha):
+    """The table with adjusted p-values, conclusions, and its columns in order."""
+    if "p_rope" in table:
+        table[["statistic", "p_value"]] = np.nan
+    if "p_adjusted" not in table:
+        table["p_adjusted"] = adjust_holm(table["p_value"])
+    table["conclusion"] = [_say(row, alpha) for row in table.itertuples()]
+    table = table.rename(
+        columns={"p_above": "p_a_above", "p_rope": "p_equivalent", "p_below": "p_b_above"}
+    )
+    order = ["difference", "low", "high", "statistic", "p_value", "p_adjusted", "conclusion"]
+    front = ["estimator_a", "estimator_b", "metric", "method", *order]
+    return table[front + [column for column in table if column not in front]]
+
+
+def _choose_metric(scores, metric, method):
+    known = scores["metric"].unique().tolist()
+    if method in METRIC_OF:
+        if metric not in (None, METRIC_OF[method]):
+            raise ValueError(
+                f"{METHODS[method]} is about {METRIC_OF[method]}, not {metric}: choose a method "
+                "over folds, as 'corrected_t'"
+            )
+        return METRIC_OF[method]
+    if metric is None:
+        return "balanced_accuracy" if "balanced_accuracy" in known else known[0]
+    if metric not in known:
+        raise ValueError(f"the metric {metric!r} was not computed; there are {', '.join(known)}")
+    return metric
+
+
+def _tabulate(scores, metric, names):
+    """Values by (repeat, fold) and estimator, or an error where one is missing."""
+    rows = scores[scores["metric"] == metric]
+    folds = rows.pivot(index=["repeat", "fold"], columns="estimator", values="value")
+    folds = folds.reindex(columns=names)
+    missing = folds.isna()
+    if missing.any(axis=None):
+        repeat, fold, name = missing.stack().idxmax()
+        raise ValueError(
+            f"{metric} of {name!r} is NaN in {missing.sum(axis=None)} places, the first is repeat "
+            f"{repeat}, fold {fold}: choose another metric, fewer folds, or leave {name!r} out"
+        )
+    if len(folds) < 2:
+        raise ValueError(
+            "a test over folds needs two folds or more, got 1: methods 'mcnemar' and 'delong' "
+            "compare estimators on one test part"
+        )
+    return folds
+
+
+def _derive_ratio(predictions, name):
+    """Mean number of test samples over the number of all others."""
+    rows = predictions[predictions["estimator"] == name]
+    n_test = rows.groupby(["repeat", "fold"]).size()
+    n_train = rows["sample"].nunique() - n_test
+    if not len(rows) or (n_train <= 0).any():
+        raise ValueError(
+            "the number of training samples cannot be told from the predictions: pass "
+            "test_ratio, the number of test samples over that of training samples"
+        )
+    return float((n_test / n_train).mean())
+
+
+def _test_folds(folds, pairs, method, ratio, rope, alpha):
+    parameters = {"test_ratio": ratio, "confidence_level": 1 - alpha}
+    if method == "corrected_t":
+        return [corrected_t_test(folds[a], folds[b], **parameters) for a, b in pairs]
+    parameters["rope"] = 0.01 if rope is None else rope
+    return [bayesian_t_test(folds[a], folds[b], **parameters) for a, b in pairs]
+
+
+def _test_five_by_two(folds, pairs, test):
+    sizes = folds.groupby(level="repeat").size().tolist()
+    if sizes != [2] * 5:
+        raise ValueError(
+            f"the 5x2cv tests need 5 repeats of 2 folds, as cv=2, repeats=5 gives; there are "
+            f"{len(sizes)} repeats of {', '.join(map(str, sorted(set(sizes))))} folds"
+        )
+    values = {name: folds[name].to_numpy().reshape(5, 2) for name in folds}
+    return [test(values[a], values[b]) for a, b in pairs]
+
+
+def _test_ranks(folds, pairs, metric, alpha):
+    """Nemenyi's pairs, none of them different where Friedman's test finds nothing."""
+    friedman = friedman_test(folds, higher_is_better=metric not in LOWER_IS_BETTER, alpha=alpha)
+    p_values = nemenyi_p_values(friedman.mean_ranks, len(folds))
+    results = []
+    for a, b in pairs:
+        distance = friedman.mean_ranks[a] - friedman.mean_ranks[b]
+        margin = friedman.critical_difference
+        p_value = float(p_values.loc[a, b])
+        result = PairedResult(distance, distance - margin, distance + margin, distance, p_value)
+        results.append(result._asdict() | {"p_adjusted": max(p_value, friedman.p_value)})
+    return results
+
+
+def _say(row, alpha):
+    """Which of the two is better, in words."""
+    if row.method == "bayesian_t":
+        if row.p_rope > 1 - alpha:
+            return EQUIVALENT
+        shown = max(row.p_above, row.p_below) > 1 - alpha
+    else:
+        shown = row.p_adjusted < alpha
+    if not shown:
+        return NO_DIFFERENCE
+    lower_wins = row.method == "nemenyi" or row.metric in LOWER_IS_BETTER
+    a_wins = (row.difference < 0) == lower_wins
+    better, worse = (row.estimator_a, row.estimator_b)[:: 1 if a_wins else -1]
+    return f"{better} is better than {worse}"

@@ -1,0 +1,140 @@
+"""Plain sentences about tests."""
+
+import numpy as np
+
+from skall.statistics.pairs import EQUIVALENT, METHODS, NO_DIFFERENCE
+
+
+def summarise_differences(tests, alpha=0.05):
+    """Say which differences are real, in a few sentences.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        From :func:`test_estimators`.
+    alpha : float, default=0.05
+        As it was given to the tests.
+
+    Returns
+    -------
+    list of str
+        First what was tested, then who is better than whom, then who cannot be told apart.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skall.statistics import test_estimators
+    >>> scores = pd.DataFrame({"estimator": ["a"] * 5 + ["b"] * 5, "repeat": 0,
+    ...                        "fold": [*range(5)] * 2, "metric": "accuracy",
+    ...                        "value": [0.9, 0.92, 0.91, 0.93, 0.9, 0.8, 0.83, 0.8, 0.84, 0.79]})
+    >>> for sentence in summarise_differences(test_estimators(scores, None, test_ratio=1 / 4)):
+    ...     print(sentence)
+    Differences in accuracy, by the corrected resampled t-test (alpha = 0.05).
+    a is better than b (by 0.100; p < 0.001).
+    """
+    names = list(dict.fromkeys([*tests["estimator_a"], *tests["estimator_b"]]))
+    beaten = {name: [] for name in names}
+    alike = {name: set() for name in names}
+    for row in tests.itertuples():
+        a, b = row.estimator_a, row.estimator_b
+        if row.conclusion in (NO_DIFFERENCE, EQUIVALENT):
+            alike[a].add(b)
+            alike[b].add(a)
+        else:
+            winner, loser = (a, b) if row.conclusion == f"{a} is better than {b}" else (b, a)
+            beaten[winner].append((loser, row))
+    sentences = [_introduce(tests, alpha)]
+    for winner in sorted(names, key=lambda name: -len(beaten[name])):
+        if beaten[winner]:
+            losers, rows = zip(*beaten[winner], strict=True)
+            sentences.append(f"{winner} is better than {_list(losers)} ({_describe(rows)}).")
+    for group in _find_cliques(alike):
+        among = tests["estimator_a"].isin(group) & tests["estimator_b"].isin(group)
+        equivalent = (tests["conclusion"][among] == EQUIVALENT).all()
+        verb = "are practically equivalent" if equivalent else "cannot be told apart"
+        numbers = _describe_alike([*tests[among].itertuples()], alpha)
+        sentences.append(f"{_list(group)} {verb} ({numbers}).")
+    if (tests["conclusion"] == NO_DIFFERENCE).any():
+        sentences.append("A difference that is not shown may still be there.")
+    return sentences
+
+
+def _introduce(tests, alpha):
+    method, metric = tests["method"].iloc[0], tests["metric"].iloc[0]
+    what = "Mean ranks" if method == "nemenyi" else "Differences"
+    if method == "bayesian_t":
+        return (
+            f"{what} in {metric}, by the {METHODS[method]}: a difference is shown where its "
+            f"probability is above {1 - alpha:g}."
+        )
+    article = "" if method in ("mcnemar", "delong", "nemenyi") else "the "
+    adjusted = "; p-values are adjusted for the number of pairs, intervals are not"
+    note = f"alpha = {alpha:g}{adjusted if len(tests) > 1 and method != 'nemenyi' else ''}"
+    return f"{what} in {metric}, by {article}{METHODS[method]} ({note})."
+
+
+def _describe(rows):
+    """How much better, and how surely."""
+    sizes = sorted(abs(row.difference) for row in rows)
+    by = "by " + " to ".join(dict.fromkeys(f"{size:.3f}" for size in (sizes[0], sizes[-1])))
+    by += _name_unit(rows)
+    if rows[0].method == "bayesian_t":
+        surely = min(max(row.p_a_above, row.p_b_above) for row in rows)
+        return f"{by}; probability {_write_least(surely, rows)}"
+    p_value = max(row.p_adjusted for row in rows)
+    if p_value < 0.001:
+        return f"{by}; p < 0.001"
+    return f"{by}; p = {p_value:.3f}{' or less' if len(rows) > 1 else ''}"
+
+
+def _describe_alike(rows, alpha):
+    """How far apart they were found, and what the test said."""
+    largest = max(abs(row.difference) for row in rows)
+    if rows[0].method == "bayesian_t":
+        surely = min(row.p_equivalent for row in rows)
+        said = f"probability of equivalence {_write_least(surely, rows)}"
+    else:
+        said = f"p {_write_least(min(row.p_adjusted for row in rows), rows)}"
+    if len(rows) > 1:
+        return f"differences up to {largest:.3f}{_name_unit(rows)}; {said}"
+    size = f"difference {rows[0].difference:.3f}{_name_unit(rows)}"
+    if np.isfinite(rows[0].low):
+        size += f", {100 * (1 - alpha):g} % interval {rows[0].low:.3f} to {rows[0].high:.3f}"
+    return f"{size}; {said}"
+
+
+def _name_unit(rows):
+    return " ranks" if rows[0].method == "nemenyi" else ""
+
+
+def _write_least(value, rows):
+    """A probability that is the smallest of several."""
+    if value > 0.999:
+        return "> 0.999"
+    return f"= {value:.3f}{' or more' if len(rows) > 1 else ''}"
+
+
+def _find_cliques(alike):
+    """The largest sets of names that are all alike to each other, in the names' order."""
+    order = {name: position for position, name in enumerate(alike)}
+    cliques = []
+
+    def extend(chosen, candidates, excluded):
+        # Bron and Kerbosch's algorithm with a pivot, doi 10.1145/362342.362367.
+        if not candidates and not excluded and len(chosen) > 1:
+            cliques.append(sorted(chosen, key=order.get))
+        if not candidates:
+            return
+        pivot = max(candidates | excluded, key=lambda name: len(alike[name] & candidates))
+        for name in candidates - alike[pivot]:
+            extend(chosen | {name}, candidates & alike[name], excluded & alike[name])
+            candidates = candidates - {name}
+            excluded = excluded | {name}
+
+    extend(set(), set(alike), set())
+    return sorted(cliques, key=lambda clique: [order[name] for name in clique])
+
+
+def _list(names):
+    """``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
