@@ -2,7 +2,6 @@
 
 import inspect
 from contextlib import suppress
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,17 +11,14 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.utils import is_dataset
 from torch import nn
 
-from skall.augmentation import View
-from skall.cache import get_store
-from skall.classifier.inner_split import hold_out, split_by_user
 from skall.classifier.net import CellNet, TrainingStopped
 from skall.classifier.parameters import check_names, check_parameters
 from skall.classifier.persistence import save_classifier
+from skall.classifier.reading import make_prediction_set, make_training_set
 from skall.classifier.targets import check_groups, check_sample_weight, check_targets, weigh_classes
-from skall.classifier.training import CellDataset, RowReader, ViewReader, gather_rows
+from skall.classifier.training import gather_rows
 from skall.construction import build_extractor, make_key, measure_features
 from skall.device import resolve_device
-from skall.extraction import extract_features
 from skall.images.inputs import check_images
 from skall.network import Network, find_fixed, make_head, pooling_of
 from skall.randomness import draw_seed, seeded
@@ -312,12 +308,12 @@ class CNNClassifier(CellNet):
             self.classes_inferred_ = classes
             self.n_iter_ = 0
             # For the inner split and the views too, which stay when training goes on.
-            self._seed = draw_seed(self.random_state)
+            self.seed_ = draw_seed(self.random_state)
         self.device_ = resolve_device(self.device)
         self.precision_ = "float32"
         self.n_threads_ = torch.get_num_threads()
         try:
-            with seeded(self._seed + self.n_iter_, self.device_):
+            with seeded(self.seed_ + self.n_iter_, self.device_):
                 if fresh:
                     self.initialize()
                 elif not once:
@@ -334,7 +330,7 @@ class CNNClassifier(CellNet):
         """Train for one epoch or all, and keep what prediction, or more training, needs."""
         self._move(self.device_)
         self._renew_optimizer()
-        dataset = self._make_training_set(images, learned)
+        dataset = make_training_set(self, images, learned)
         try:
             with suppress(TrainingStopped):
                 self.notify("on_train_begin", X=dataset, y=None)
@@ -360,7 +356,7 @@ class CNNClassifier(CellNet):
     def _renew_trunk_key(self):
         """Name the features of a frozen trunk in the store, by its weights as they are now."""
         extractor = self.module_.extractor
-        self._trunk_key = (
+        self.trunk_key_ = (
             make_key(extractor, self.backbone, self.weights, self.random_state)
             if self.module_.is_fixed
             else None
@@ -373,47 +369,7 @@ class CNNClassifier(CellNet):
         if is_dataset(X):
             return X
         images = check_images(self, X, reset=False)
-        rows = np.arange(len(images))
-        return CellDataset(*self._make_reader(images, rows), np.full(len(rows), -1))
-
-    def _make_training_set(self, images, learned):
-        """The rows to train on, augmented, with those to validate on, as they are."""
-        train, valid = np.arange(len(learned)), None
-        if self.early_stopping:
-            train, valid = hold_out(learned, self.validation_fraction, self._seed)
-        elif self.train_split is not None:
-            train, valid = split_by_user(self.train_split, learned)
-        if isinstance(valid, np.ndarray):
-            rows = learned.take(valid)
-            reader = self._make_reader(images, rows.rows)
-            valid = CellDataset(*reader, rows.targets, rows.weights)
-        rows = learned.take(train)
-        if self.augment is not None and self.module_.is_fixed:
-            extract = partial(self._extract_view, images)
-            reader = ViewReader(extract, rows.rows, rows.copies, self.augment_views), "features"
-        else:
-            reader = self._make_reader(images, rows.rows)
-        return CellDataset(*reader, rows.targets, rows.weights, valid)
-
-    def _make_reader(self, images, rows):
-        """What reads rows as they are, and the kind of what it reads."""
-        if self.module_.is_fixed:
-            each, places = np.unique(rows, return_inverse=True)
-            features = self._extract(images, each, key=self._trunk_key)
-            return RowReader(features.__getitem__, places), "features"
-        store = get_store(self.memory)
-        read = partial(images.read_batch, size=self.image_size_, store=store)
-        return RowReader(read, rows), "images"
-
-    def _extract_view(self, images, rows, number):
-        # Views of a seed that nobody knows are not drawn again.
-        key = None if self.random_state is None else self._trunk_key
-        return self._extract(images, rows, key=key, view=View(self.augment, self._seed, number))
-
-    def _extract(self, images, rows, **options):
-        """Features of rows, each given once."""
-        extractor, store = self.module_.extractor.eval(), get_store(self.memory)
-        return extract_features(extractor, images, rows, self.image_size_, store=store, **options)
+        return make_prediction_set(self, images)
 
     # -- prediction ---------------------------------------------------------------------------
 

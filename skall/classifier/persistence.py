@@ -117,7 +117,7 @@ def restore(classifier, description, state):
         raise ValueError(f"the saved weights do not fit the network: {exc}") from exc
     classifier._put_away(keep_optimizer=False)
     classifier._renew_trunk_key()
-    classifier._seed = draw_seed(classifier.random_state)
+    classifier.seed_ = draw_seed(classifier.random_state)
     classifier.device_ = torch.device(description["device"])
     classifier.history_ = History(description["history"])
     classifier.n_features_in_ = description["n_features_in"]

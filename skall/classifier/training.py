@@ -1,6 +1,5 @@
 """Training rows: copies merged, weights expanded, batches drawn."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -149,59 +148,6 @@ class CellDataset(Dataset):
         if self.weights is not None:
             inputs["sample_weight"] = torch.from_numpy(self.weights[items])
         return inputs, torch.from_numpy(self.targets[items])
-
-
-@dataclass(frozen=True)
-class RowReader:
-    """Images or features of items.
-
-    Parameters
-    ----------
-    read : callable
-        ``read(rows)`` returns a tensor.
-    rows : ndarray of int
-        The row of each item.
-    """
-
-    read: Callable
-    rows: np.ndarray
-
-    def __call__(self, items):
-        return self.read(self.rows[items])
-
-
-class ViewReader:
-    """Features of another random view of each image in each epoch.
-
-    Parameters
-    ----------
-    extract : callable
-        ``extract(rows, view)`` returns the features of one view of these rows, each given once.
-    rows, copies : ndarray of int, shape (n,)
-        As in :class:`TrainingRows`. Copies of a row are shown in different views.
-    n_views : int
-    """
-
-    def __init__(self, extract, rows, copies, n_views):
-        self.extract = extract
-        self.rows, self.places = np.unique(rows, return_inverse=True)
-        self.copies = copies
-        self.n_views = n_views
-        self.epoch = 0
-        self._views = {}
-
-    def set_epoch(self, epoch):
-        """Go to an epoch, counted from 0, and make the views that it needs."""
-        self.epoch = epoch
-        for view in np.unique((epoch + self.copies) % self.n_views).tolist():
-            if view not in self._views:
-                self._views[view] = self.extract(self.rows, view)
-
-    def __call__(self, items):
-        views = (self.epoch + self.copies[items]) % self.n_views
-        places = self.places[items]
-        pairs = zip(views.tolist(), places.tolist(), strict=True)
-        return torch.stack([self._views[view][place] for view, place in pairs])
 
 
 def take_batch(batch):
