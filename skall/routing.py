@@ -3,6 +3,7 @@
 import warnings
 from numbers import Integral
 
+import numpy as np
 from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
@@ -31,8 +32,8 @@ def fit_with_groups(estimator, X, y, groups=None):
         gets them there and passes them on as it sees fit: Optuna's ``OptunaSearchCV`` splits by
         them and does not pass them on. Nor can a
         :class:`~sklearn.ensemble.StackingClassifier`, whose splitter is replaced by its splits. A
-        number of folds, of it, a search or a calibration, becomes as many of
-        :class:`~sklearn.model_selection.StratifiedGroupKFold`.
+        number of folds, of it, a search or a calibration, becomes as many (or as many as a class
+        has groups) of :class:`~sklearn.model_selection.StratifiedGroupKFold`.
     X, y
         Samples and labels.
     groups : array-like of shape (n_samples,), optional
@@ -58,7 +59,7 @@ def fit_with_groups(estimator, X, y, groups=None):
     if has_fit_parameter(estimator, "groups"):
         return estimator.fit(X, y, groups=groups)
     if isinstance(estimator, StackingClassifier):
-        _split_by_groups(estimator)
+        _split_by_groups(estimator, y, groups)
         # What is routed reaches the final estimator too (scikit-learn 1.9), which refuses it.
         if hasattr(estimator.cv, "split") and not isinstance(estimator.cv, str):
             estimator.set_params(cv=list(estimator.cv.split(X, y, groups)))
@@ -66,7 +67,7 @@ def fit_with_groups(estimator, X, y, groups=None):
         return estimator.fit(X, y)
     with config_context(enable_metadata_routing=True):
         try:
-            _request_groups(estimator)
+            _request_groups(estimator, y, groups)
             wanted = get_routing_for_object(estimator).consumes("fit", ["groups"])
         except NotImplementedError:
             # A part cannot route: a search can still split by groups.
@@ -78,10 +79,20 @@ def fit_with_groups(estimator, X, y, groups=None):
     return estimator.fit(X, y, **params)
 
 
-def _split_by_groups(estimator):
-    """Replace a number of folds, which would part groups."""
-    if estimator.cv is None or isinstance(estimator.cv, Integral):
-        estimator.set_params(cv=StratifiedGroupKFold(estimator.cv or 5))
+def _split_by_groups(estimator, y, groups):
+    """Replace a number of folds, which would part groups, by as many or as there can be."""
+    if estimator.cv is not None and not isinstance(estimator.cv, Integral):
+        return
+    y, groups = np.asarray(y), np.asarray(groups)
+    n_groups = min(len(np.unique(groups[y == label])) for label in np.unique(y))
+    if n_groups > 1:
+        estimator.set_params(cv=StratifiedGroupKFold(min(estimator.cv or 5, n_groups)))
+    else:
+        warnings.warn(
+            f"{type(estimator).__name__} splits by image inside: a class has a single group, which "
+            "no split can have on both sides",
+            stacklevel=4,
+        )
 
 
 def _warn_of_early_stopping(stacking):
@@ -95,19 +106,21 @@ def _warn_of_early_stopping(stacking):
         )
 
 
-def _request_groups(estimator, wanted=True):
+def _request_groups(estimator, y, groups, wanted=True):
     """Have the estimator and its parts ask for groups, where they have not said."""
     if has_fit_parameter(estimator, "groups") and hasattr(estimator, "set_fit_request"):
         if estimator.get_metadata_routing().fit.requests.get("groups") is None:
             estimator.set_fit_request(groups=wanted)
         return
     wanted = wanted and not isinstance(estimator, StackingClassifier)
-    if wanted and isinstance(estimator, (BaseSearchCV, CalibratedClassifierCV)):
-        _split_by_groups(estimator)
+    # Without an ensemble a calibration hands its splitter no groups (scikit-learn 1.9).
+    calibrates = isinstance(estimator, CalibratedClassifierCV) and estimator.ensemble is not False
+    if wanted and (calibrates or isinstance(estimator, BaseSearchCV)):
+        _split_by_groups(estimator, y, groups)
     steps = getattr(estimator, "steps", [])
     resamples = any(hasattr(step, "fit_resample") for _, step in steps[:-1])
     for name, part in estimator.get_params(deep=True).items():
         is_part = "__" not in name and hasattr(part, "fit") and hasattr(part, "get_params")
         if is_part and not isinstance(part, type):
             last = bool(steps) and part is steps[-1][1]
-            _request_groups(part, wanted and not (resamples and last))
+            _request_groups(part, y, groups, wanted and not (resamples and last))

@@ -176,7 +176,7 @@ def without_groups(estimator):
     return {name: 2 for name in estimator.get_params() if name.rpartition("__")[2] == "cv"}
 
 
-@pytest.mark.parametrize(("cv", "n_splits"), [(GroupKFold(2), 2), (3, 3), (None, 5)])
+@pytest.mark.parametrize(("cv", "n_splits"), [(GroupKFold(2), 2), (3, 3), (None, 4)])
 def test_stacking_is_split_by_groups(fits, cv, n_splits):
     stacking = StackingClassifier([("a", Witness(random_state=0))], cv=cv)
     fit_with_groups(stacking, ROWS, LABELS, PATIENTS)
@@ -203,6 +203,16 @@ def test_a_number_of_folds_parts_no_group(fits, make):
     for rows in inner:
         others = np.setdiff1d(np.arange(24), rows)
         assert not set(PATIENTS[rows]) & set(PATIENTS[others])
+
+
+def test_a_class_of_one_group_is_split_by_image(fits):
+    patients = np.where(LABELS == LABELS[0], "P0", PATIENTS)
+    search = GridSearchCV(Witness(random_state=0), STRATEGY, cv=3)
+    with pytest.warns(UserWarning, match="GridSearchCV splits by image inside"):
+        fit_with_groups(search, ROWS, LABELS, patients)
+    few = GridSearchCV(Witness(random_state=0), STRATEGY)
+    two = np.where(np.arange(24) % 12 < 6, "a", "b")
+    assert fit_with_groups(few, ROWS, np.arange(24) % 2, two).n_splits_ == 2
 
 
 def test_members_of_a_stack_that_stop_early_are_warned_of():
