@@ -95,12 +95,13 @@ print(f"{net.n_iter_} epochs changed {Counting.n_images} images")
 # other folds and heads get them for nothing.
 
 frozen = net.set_params(
+    backbone="timm/test_efficientnet",
     trainable="head",
     augment="talupuri2025",
     augment_views=4,
     early_stopping=False,
     max_epochs=40,
-    lr=1e-2,
+    lr=0.3,
 )
 frozen.fit(cells.data, cells.target)
 print(frozen.history_frame_[["epoch", "train_loss", "dur"]].iloc[[0, 3, 4, 39]].round(3))
