@@ -206,8 +206,7 @@ def test_a_number_of_folds_parts_no_group(fits, make):
 
 
 def test_a_class_of_one_group_is_split_by_image(fits):
-    first = LABELS[0]
-    patients = np.where(LABELS == first, "P0", PATIENTS)
+    patients = np.where(np.equal(LABELS, LABELS[0]), "P0", PATIENTS)
     search = GridSearchCV(Witness(random_state=0), STRATEGY, cv=3)
     with pytest.warns(UserWarning, match="GridSearchCV splits by image inside"):
         fit_with_groups(search, ROWS, LABELS, patients)
