@@ -1,11 +1,8 @@
 """Figures, drawn without a display and without pyplot's state."""
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-# Okabe & Ito's colours, told apart by colour-blind readers: https://jfly.uni-koeln.de/color/
-BLUE, ORANGE = "#0072B2", "#E69F00"
+from skall.report.style import BLUE, ORANGE, make_axes
 
 
 def draw_folds(scores, metric, baselines=(), ax=None):
@@ -28,10 +25,7 @@ def draw_folds(scores, metric, baselines=(), ax=None):
     values = scores[scores["metric"] == metric]
     folds = {name: part["value"] for name, part in values.groupby("estimator", sort=False)}
     names = sorted(folds, key=lambda name: folds[name].mean())
-    if ax is None:
-        figure = Figure(figsize=(7, 1.2 + 0.45 * len(names)), layout="constrained")
-        FigureCanvasAgg(figure)
-        ax = figure.subplots()
+    ax = make_axes(ax, (7, 1.2 + 0.45 * len(names)))
     for position, name in enumerate(names):
         baseline = name in baselines
         ax.barh(

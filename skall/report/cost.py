@@ -1,0 +1,106 @@
+"""What accuracy costs."""
+
+import numpy as np
+
+from skall.report.held_out import choose_metric, choose_names
+from skall.report.metric_bars import tabulate_intervals
+from skall.report.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
+
+
+class CostDisplay:
+    """A metric against what the estimators cost, with 95 % intervals over the folds.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``estimator, metric, value, low, high, cost``, of one metric.
+    label : str
+        What the cost is, with its unit.
+
+    Attributes
+    ----------
+    table : DataFrame
+    ax_ : matplotlib.axes.Axes
+    figure_ : matplotlib.figure.Figure
+    """
+
+    def __init__(self, table, label):
+        self.table = table
+        self.label = label
+
+    @classmethod
+    def from_comparison(cls, comparison, costs, *, label, metric=None, ax=None):
+        """Draw a comparison's estimators that have a cost.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        costs : dict of str to float
+            By estimator, 0 or more: multiply-accumulates, milliseconds, parameters. Estimators
+            that are not there, as baselines, are left out.
+        label : str
+            What the cost is, with its unit.
+        metric : str, optional
+            By default balanced_accuracy, or the first where that was not computed.
+        ax : matplotlib.axes.Axes, optional
+            A new figure by default.
+
+        Returns
+        -------
+        CostDisplay
+
+        Raises
+        ------
+        ValueError
+            For an unknown estimator or metric, no costs, and costs that are negative or not
+            finite.
+        """
+        names = choose_names(comparison.scores_, list(costs))
+        wrong = [n for n in names if not (np.isfinite(costs[n]) and costs[n] >= 0)]
+        if wrong:
+            raise ValueError(
+                f"costs are numbers of 0 or more, got {costs[wrong[0]]!r} for {wrong[0]!r}: leave "
+                "it out where it is unknown"
+            )
+        metric = choose_metric(comparison.scores_, metric)
+        table = tabulate_intervals(comparison, [metric], names)
+        table["cost"] = table["estimator"].map(costs).astype(float)
+        return cls(table, label).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw; the axis of costs is logarithmic where they differ tenfold.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+
+        Returns
+        -------
+        CostDisplay
+        """
+        ax = make_axes(ax, (7, 4.4))
+        styles = make_styles(self.table["estimator"])
+        for row in self.table.itertuples():
+            style = styles[row.estimator]
+            if not np.isnan(row.low):
+                ax.vlines(row.cost, row.low, row.high, color=style.colour, linewidth=1, zorder=1)
+            ax.plot(
+                [row.cost],
+                [row.value],
+                color=style.colour,
+                marker=style.marker,
+                linestyle=style.linestyle,
+                markersize=8,
+                label=quote_in_legend(row.estimator),
+            )
+        cheapest, dearest = self.table["cost"].min(), self.table["cost"].max()
+        if cheapest > 0 and dearest >= 10 * cheapest:
+            ax.set_xscale("log")
+        ax.set_xlabel(quote(self.label))
+        metric = describe_metric(self.table["metric"].iloc[0])
+        ax.set_ylabel(f"{metric} (line: 95 % interval over folds)")
+        ax.grid(alpha=0.3)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,174 @@
+"""The errors that estimators were surest of."""
+
+import os
+
+import numpy as np
+import pandas as pd
+
+from skall.images import as_images
+from skall.report.held_out import read_folds
+from skall.report.style import make_axes, make_panels, quote
+from skall.statistics.held_out import list_classes
+
+# Characters that fit above an image.
+LINE = 26
+
+
+def find_confident_errors(comparison, n=12, names=None):
+    """The held-out samples whose wrong class got the highest probabilities.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    n : int, default=12
+        At most; there may be fewer errors.
+    names : str or iterable of str, optional
+        Estimators; by default all that have probabilities.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``sample, group, y_true, predicted, probability, estimator``, the surest error
+        first; `probability` is the predicted class's. A sample may be there several times: by
+        several estimators, and in several repeats.
+
+    Raises
+    ------
+    ValueError
+        For an unknown estimator, or one without probabilities, and `n` below 1.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> predictions = pd.DataFrame({"estimator": "net", "repeat": 0, "fold": 0, "sample": range(3),
+    ...                             "group": ["P1", "P2", "P3"], "y_true": [0, 1, 1],
+    ...                             "proba_0": [0.2, 0.9, 0.1], "proba_1": [0.8, 0.1, 0.9]})
+    >>> comparison = SimpleNamespace(predictions_=predictions)
+    >>> find_confident_errors(comparison)[["sample", "group", "predicted", "probability"]]
+       sample group  predicted  probability
+    0       1    P2          0          0.9
+    1       0    P1          1          0.8
+    """
+    if n < 1:
+        raise ValueError(f"n must be 1 or more, got {n!r}")
+    predictions = comparison.predictions_
+    classes, columns = list_classes(predictions)
+    folds, _ = read_folds(predictions, names)
+    rows = predictions[predictions["estimator"].isin(list(folds))]
+    proba = rows[columns].to_numpy(dtype=float)
+    likeliest = proba.argmax(axis=1)
+    rows = rows.assign(predicted=classes[likeliest], probability=proba.max(axis=1))
+    wrong = rows[likeliest != np.searchsorted(classes, rows["y_true"].to_numpy())]
+    wrong = wrong.sort_values("probability", ascending=False, kind="stable").head(n)
+    order = ["sample", "group", "y_true", "predicted", "probability", "estimator"]
+    return wrong.reindex(columns=order).reset_index(drop=True)
+
+
+class ErrorGalleryDisplay:
+    """Images of confident errors, each with its file, patient, labels and estimator.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        From :func:`find_confident_errors`.
+    pictures : list of PIL.Image.Image
+        One per row.
+    files : list of str, optional
+        Names of the files, where the images come from files.
+
+    Attributes
+    ----------
+    errors : DataFrame
+    ax_ : ndarray of matplotlib.axes.Axes of shape (n_errors,)
+        One axes, with a sentence, where there is no error.
+    figure_ : matplotlib.figure.Figure
+    """
+
+    def __init__(self, errors, pictures, files=None):
+        self.errors = errors
+        self.pictures = pictures
+        self.files = files
+
+    @classmethod
+    def from_comparison(cls, comparison, X, *, n=12, names=None, ax=None):
+        """Draw the gallery of a comparison.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        X : array-like
+            The images that were compared on, in the same order; see
+            :func:`skall.images.as_images`.
+        n : int, default=12
+            How many at most.
+        names : str or iterable of str, optional
+            Estimators; by default all that have probabilities.
+        ax : matplotlib.axes.Axes, optional
+            A new figure by default; divided where there are several images.
+
+        Returns
+        -------
+        ErrorGalleryDisplay
+
+        Raises
+        ------
+        ValueError, TypeError, FileNotFoundError
+            As :func:`find_confident_errors` and :func:`skall.images.as_images`, or if X is shorter
+            than what was compared.
+        """
+        errors = find_confident_errors(comparison, n, names)
+        images = as_images(X)
+        last = comparison.predictions_["sample"].max()
+        if len(images) <= last:
+            raise ValueError(
+                f"X has {len(images)} rows, but sample {last} was tested: pass the same X as to "
+                "the comparison"
+            )
+        pictures = [images.open(row) for row in errors["sample"]]
+        paths = getattr(images, "paths", None)
+        files = None if paths is None else [os.path.basename(paths[s]) for s in errors["sample"]]
+        return cls(errors, pictures, files).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+
+        Returns
+        -------
+        ErrorGalleryDisplay
+        """
+        n_columns = min(len(self.errors), 4)
+        if not n_columns:
+            ax = make_axes(ax, (4, 1))
+            ax.set_axis_off()
+            ax.text(0.5, 0.5, "no sample was misclassified", ha="center", va="center")
+            self.ax_, self.figure_ = np.array([ax]), ax.figure
+            return self
+        shape = (-(-len(self.errors) // n_columns), n_columns)
+        captions = [self._describe(row) for row in range(len(self.errors))]
+        n_lines = max(caption.count("\n") + 1 for caption in captions)
+        panels = make_panels(ax, shape, (2.4, 2.8 + 0.15 * n_lines)).ravel()
+        for panel in panels:
+            panel.set_axis_off()
+        for panel, picture, caption in zip(panels, self.pictures, captions, strict=False):
+            panel.imshow(np.asarray(picture))
+            panel.set_title(caption, fontsize="small", loc="left")
+        self.ax_, self.figure_ = panels[: len(self.errors)], panels[0].figure
+        return self
+
+    def _describe(self, row):
+        error = self.errors.iloc[row]
+        lines = [f"sample {error['sample']}" if self.files is None else self.files[row]]
+        if pd.notna(error["group"]):
+            lines.append(f"patient {error['group']}")
+        lines += [
+            f"true: {error['y_true']}",
+            f"predicted: {error['predicted']} ({error['probability']:.3f})",
+            f"by {error['estimator']}",
+        ]
+        # Broken before quoting, so that no escape is parted.
+        parts = [line[i : i + LINE] for line in lines for i in range(0, len(line), LINE)]
+        return "\n".join(map(quote, parts))

@@ -1,0 +1,204 @@
+"""What the figures read from a comparison."""
+
+import numpy as np
+import pandas as pd
+
+from skall.metrics import LOWER_IS_BETTER, resolve_pos_label
+from skall.statistics.held_out import list_classes, read_outcome
+
+
+def choose_names(table, names=None):
+    """Names of estimators, checked.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With a column ``estimator``.
+    names : str or iterable of str, optional
+        All by default.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        For an estimator that is not there, or none at all.
+    """
+    known = table["estimator"].unique().tolist()
+    names = known if names is None else [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        found = f"there is no estimator {unknown[0]!r}" if unknown else "names is empty"
+        raise ValueError(f"{found}; there are {', '.join(map(repr, known))}")
+    return list(dict.fromkeys(names))
+
+
+def choose_metric(scores, metric=None):
+    """A metric that was computed; by default balanced_accuracy, else the first.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Columns ``estimator, repeat, fold, metric, value``.
+    metric : str, optional
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If it was not computed.
+    """
+    known = scores["metric"].unique().tolist()
+    if metric is None:
+        return "balanced_accuracy" if "balanced_accuracy" in known else known[0]
+    if metric not in known:
+        raise ValueError(f"the metric {metric!r} was not computed; there are {', '.join(known)}")
+    return metric
+
+
+def tabulate_folds(scores, metric, names):
+    """Values of a metric by (repeat, fold) and estimator, the best mean first.
+
+    Parameters
+    ----------
+    scores : DataFrame
+    metric : str
+    names : list of str
+
+    Returns
+    -------
+    DataFrame
+    """
+    rows = scores[(scores["metric"] == metric) & scores["estimator"].isin(names)]
+    folds = rows.pivot(index=["repeat", "fold"], columns="estimator", values="value")[names]
+    lower_wins = metric in LOWER_IS_BETTER
+    return folds[folds.mean().sort_values(ascending=lower_wins, kind="stable").index]
+
+
+def choose_class(comparison, pos_label=None):
+    """The class that stands against the others.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    pos_label : label, optional
+        By default the comparison's positive class.
+
+    Returns
+    -------
+    label
+
+    Raises
+    ------
+    ValueError
+        If it is not one of the classes, or there are three or more and none was given.
+    """
+    classes, _ = list_classes(comparison.predictions_)
+    label = comparison.pos_label_ if pos_label is None else pos_label
+    if len(classes) > 2 and label is None:
+        raise ValueError(
+            f"pass pos_label, the class to be drawn against the others: one of {classes.tolist()}"
+        )
+    chosen = resolve_pos_label(classes, label)
+    return label if chosen is None else chosen
+
+
+def read_folds(predictions, names=None, pos_label=None):
+    """True classes and probabilities of every fold, of the estimators that have probabilities.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :attr:`skall.comparison.Comparison.predictions_`.
+    names : str or iterable of str, optional
+        By default all; those without probabilities are left out.
+    pos_label : label, optional
+        The class whose column is to be taken as it stands.
+
+    Returns
+    -------
+    folds : dict of str to dict of (int, int) to Outcome
+        By estimator, and repeat and fold.
+    left_out : list of str
+        Estimators without probabilities.
+
+    Raises
+    ------
+    ValueError
+        If an estimator that was named, or every one, has no probabilities.
+    """
+    classes, columns = list_classes(predictions)
+    pos_label = classes[0] if pos_label is None else pos_label
+    chosen = choose_names(predictions, names)
+    lacking = predictions["estimator"][predictions[columns].isna().any(axis=1)].unique()
+    left_out = [name for name in chosen if name in lacking]
+    if left_out and (names is not None or len(left_out) == len(chosen)):
+        raise ValueError(
+            f"{', '.join(map(repr, left_out))}: no probabilities were stored, because it has no "
+            "predict_proba; leave it out of `names`"
+        )
+    folds = {
+        name: {
+            key: read_outcome(part, classes, columns, pos_label)
+            for key, part in predictions[predictions["estimator"] == name].groupby(
+                ["repeat", "fold"]
+            )
+        }
+        for name in chosen
+        if name not in left_out
+    }
+    return folds, left_out
+
+
+def read_positives(comparison, names=None, pos_label=None):
+    """Whether each sample is of a class, and that class's probability, fold by fold.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    names : str or iterable of str, optional
+    pos_label : label, optional
+
+    Returns
+    -------
+    label : label
+        The class.
+    folds : dict of str to list of (ndarray of bool, ndarray of float)
+        By estimator; arrays of shape (n_samples,).
+    left_out : list of str
+
+    Raises
+    ------
+    ValueError
+        As :func:`choose_class` and :func:`read_folds`.
+    """
+    label = choose_class(comparison, pos_label)
+    outcomes, left_out = read_folds(comparison.predictions_, names, label)
+    classes, _ = list_classes(comparison.predictions_)
+    column = int(np.flatnonzero(classes == label)[0])
+    folds = {
+        name: [(o.truth == column, o.proba[:, column]) for o in of_name.values()]
+        for name, of_name in outcomes.items()
+    }
+    return label, folds, left_out
+
+
+def summarise_folds(rows):
+    """Mean and standard deviation of several folds' values; NaN is left out.
+
+    Parameters
+    ----------
+    rows : array-like of shape (n_folds, n_points)
+
+    Returns
+    -------
+    mean, std : ndarray of shape (n_points,)
+        With n - 1 in the denominator; NaN where no fold, or for `std` less than two, have a value.
+    """
+    frame = pd.DataFrame(np.asarray(rows, dtype=float))
+    return frame.mean().to_numpy(), frame.std().to_numpy()
