@@ -3,16 +3,16 @@
 A `task` is a :class:`protocol.Task`.
 """
 
-import json
-from urllib.parse import unquote
-
-import pandas as pd
 from paper_tables import estimate_mean, make_table, read_published, tabulate
 
 from skall import compare, get_estimator
 
 # Beside the paper's own metrics.
 HONEST_METRICS = {"balanced_accuracy": "balanced_accuracy", "roc_auc": "auc"}
+BASELINES = (
+    "The row dummy predicts the frequencies of the training labels; the rows mean colour, image "
+    "size, border only and foreground area are logistic regressions of these alone."
+)
 
 
 def run_comparison(task, estimators, **options):
@@ -57,7 +57,7 @@ def compare_honestly(task):
     metrics = {**task.study.metrics, **HONEST_METRICS}
     comparison, table = cross_validate(task, metrics, groups=task.cells.groups)
     return table, [
-        f"{describe_means(task)} The row dummy predicts the frequencies of the training labels.",
+        f"{describe_means(task)} {BASELINES}",
         "## Budgets",
         tabulate_budgets(task, comparison),
         "## Why ours and the published numbers are not comparable one to one",
@@ -67,14 +67,14 @@ def compare_honestly(task):
 
 def tabulate_budgets(task, comparison):
     """What each network was given: trainable parameters, epochs, combinations tried."""
-    histories = read_histories(task)
+    histories = comparison.history_.groupby("estimator")
     rows = {}
     for name in task.backbones:
-        epochs = [len(history) for history in histories[name]]
+        epochs = histories.get_group(name).groupby(["repeat", "fold"]).size()
         rows[name] = {
             "trainable_parameters": get_estimator(name, **task.network).summary()["trainable"],
-            "fewest_epochs": min(epochs),
-            "most_epochs": max(epochs),
+            "fewest_epochs": epochs.min(),
+            "most_epochs": epochs.max(),
             "tuning_trials": comparison.trials_[name],
         }
     return make_table(rows)
@@ -99,20 +99,3 @@ def explain_difference(task):
         "- Epoch: it is chosen on a part of the training fold; the test fold chooses nothing.\n"
         "- The images, and the trunks and weights of Keras, may not be the paper's."
     )
-
-
-def read_histories(task):
-    """The epochs that the comparison of a task has left in its folder.
-
-    Returns
-    -------
-    dict of str to list of DataFrame
-        By estimator; a table, as ``history_frame_``, for each fold.
-    """
-    histories = {}
-    for path in (task.folder / "comparison" / "folds").glob("*/*.json"):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if "history" in result:
-            history = pd.DataFrame(result["history"])
-            histories.setdefault(unquote(path.parent.name), []).append(history)
-    return histories

@@ -9,7 +9,7 @@ our numbers beside the published ones.
 
 import numpy as np
 import torch
-from comparisons import read_histories, run_comparison
+from comparisons import run_comparison
 from paper_tables import drop_empty, make_table, quote, tabulate
 from protocol import Study, reproduce
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -146,7 +146,8 @@ def follow(task):
         return value, *proportion_interval(round(value * len(test)), len(test))
 
     table = tabulate(comparison.scores_, METRICS, task.published["results"], estimate)
-    histories = {name: histories[0] for name, histories in read_histories(task).items()}
+    by_name = comparison.history_.groupby("estimator")
+    histories = {name: history.reset_index(drop=True) for name, history in by_name}
     return table, [
         f"{len(test)} test images, exact 95 % intervals (Clopper-Pearson); the mean squared error "
         "is the Brier score.",

@@ -12,6 +12,7 @@ from PIL import Image
 
 from skall import CNNClassifier, __version__
 from skall.cli import main
+from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
 from skall.options import format_value, parse_value
 
@@ -70,11 +71,11 @@ def test_with_data(folder, tmp_path, capsys):
     options = ["--weights", "none", "--trainable", "head", "--out", str(out)]
     assert main(["compare", str(folder), *TINY, *options]) == 0
     predictions = pd.read_csv(out / "predictions.csv")
-    assert len(predictions) == 2 * 24
+    assert len(predictions) == (1 + len(BASELINES)) * 24
     assert predictions.groupby("group")["fold"].nunique().max() == 1
     assert {"proba_all", "proba_hem"} < set(predictions)
     table = pd.read_csv(out / "table.csv", index_col="estimator")
-    assert set(table.index) == {"timm/test_resnet", "dummy"}
+    assert set(table.index) == {"timm/test_resnet", *BASELINES}
     assert str(folder) in capsys.readouterr().out
 
 

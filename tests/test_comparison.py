@@ -341,6 +341,27 @@ def test_tests_between_estimators():
             comparison.test(names=names)
 
 
+def test_plots_are_displays_of_the_comparison():
+    comparison = run({"logistic": LogisticRegression(), "none": DummyClassifier()}, cv=4)
+    drawn = [
+        comparison.plot_metrics("accuracy"),
+        comparison.plot_confusion(["logistic"]),
+        comparison.plot_roc(),
+        comparison.plot_precision_recall(["logistic"]),
+        comparison.plot_calibration(["logistic"]),
+        comparison.plot_ranks(names=["logistic", "none", "dummy"]),
+        comparison.plot_cost({"logistic": 1.0, "none": 2.0}, label="seconds"),
+    ]
+    for display in drawn:
+        assert display.figure_.axes
+    network = {"net": get_estimator("timm/test_resnet", weights=None, image_size=32, max_epochs=2)}
+    cells = make_blood_cells(24, n_patients=8, image_size=32, random_state=0)
+    data = cells.data, cells.target, cells.groups
+    comparison = run(network, data, cv=2, baselines=False)
+    assert comparison.plot_learning().figure_.axes
+    assert comparison.plot_errors(cells.data, n=2).figure_.axes
+
+
 def test_what_comes_later():
     with pytest.raises(NotImplementedError, match="not implemented yet"):
         run().report("report.html")

@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skall import CNNClassifier, compare
+from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
 from skall.routing import fit_with_groups
 from skall.search import OptunaSearch, make_search
@@ -296,7 +297,7 @@ def test_early_stopping_inside_a_nested_search_keeps_patients_together():
         **{"weights": None, "image_size": 16, "max_epochs": 2, "early_stopping": True},
         **{"validation_fraction": 0.3, "random_state": 0, "verbose": 0},
     )
-    assert comparison.trials_ == {"timm/test_resnet": 1, "dummy": 1}
+    assert comparison.trials_ == {"timm/test_resnet": 1} | dict.fromkeys(BASELINES, 1)
 
 
 def test_choices(tmp_path):
@@ -307,7 +308,7 @@ def test_choices(tmp_path):
     assert set(chosen["estimator"]) == {"timm/test_resnet"}
     for parameter, values in TUNE.items():
         assert set(chosen.loc[chosen["parameter"] == parameter, "value"]) <= set(values)
-    assert comparison.trials_ == {"timm/test_resnet": 4, "dummy": 1}
+    assert comparison.trials_ == {"timm/test_resnet": 4} | dict.fromkeys(BASELINES, 1)
     stored = json.loads((tmp_path / "folds" / "timm%2Ftest_resnet" / "1-0.json").read_text())
     mine = chosen.query("repeat == 1 and fold == 0").set_index("parameter")["value"]
     assert stored["best_params"] == mine.to_dict()

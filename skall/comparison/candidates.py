@@ -5,24 +5,47 @@ from collections.abc import Mapping
 
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skall.classifier import CNNClassifier, get_estimator
 from skall.classifier.parameters import check_parameters
 from skall.device import resolve_device
+from skall.shortcuts import SHORTCUTS, ShortcutFeatures
 from skall.summary import sketch_network
 
-BASELINES = ("dummy",)
+BASELINES = ("dummy", *SHORTCUTS)
 
 
-def make_candidates(estimators, baselines=True, params=None):
+def make_baselines(shortcuts):
+    """What every estimator is to beat.
+
+    Parameters
+    ----------
+    shortcuts : bool
+        Add a logistic regression for each of :data:`skall.shortcuts.SHORTCUTS`, which need images.
+
+    Returns
+    -------
+    dict of str to classifier
+    """
+    baselines = {"dummy": DummyClassifier(strategy="prior")}
+    for kind in SHORTCUTS if shortcuts else ():
+        logistic = LogisticRegression(max_iter=1000)
+        baselines[kind] = make_pipeline(ShortcutFeatures(kind), StandardScaler(), logistic)
+    return baselines
+
+
+def make_candidates(estimators, baselines=None, params=None):
     """Estimators by name, from what a user gave.
 
     Parameters
     ----------
     estimators : iterable of str or dict of str to classifier
         Names of backbones, or any classifiers.
-    baselines : bool, default=True
-        Add ``dummy``.
+    baselines : dict of str to classifier, optional
+        Are added, see :func:`make_baselines`.
     params : dict, optional
         Parameters of each backbone's :class:`~skall.CNNClassifier`.
 
@@ -42,10 +65,11 @@ def make_candidates(estimators, baselines=True, params=None):
     Examples
     --------
     >>> from sklearn.linear_model import LogisticRegression
-    >>> make_candidates({"logistic": LogisticRegression()})
+    >>> baselines = make_baselines(shortcuts=False)
+    >>> make_candidates({"logistic": LogisticRegression()}, baselines)
     ({'logistic': LogisticRegression(), 'dummy': DummyClassifier()}, False)
     """
-    params = params or {}
+    baselines, params = baselines or {}, params or {}
     by_name = not isinstance(estimators, Mapping)
     if by_name:
         names = _check_names(estimators)
@@ -57,11 +81,8 @@ def make_candidates(estimators, baselines=True, params=None):
         candidates = dict(estimators)
     for name, estimator in candidates.items():
         _check_classifier(name, estimator)
-    taken = [*(names if by_name else candidates), *(BASELINES if baselines else ())]
-    _check_distinct(taken)
-    if baselines:
-        candidates["dummy"] = DummyClassifier(strategy="prior")
-    return candidates, by_name
+    _check_distinct([*(names if by_name else candidates), *baselines])
+    return candidates | baselines, by_name
 
 
 def _check_names(estimators):
@@ -104,6 +125,6 @@ def _check_distinct(names):
     name, count = Counter(name.casefold() for name in names).most_common(1)[0]
     if count > 1:
         raise ValueError(
-            f"{count} estimators are called {name!r} (the baseline included); give each its own "
-            "name in a dict, or leave the baseline out with baselines=False"
+            f"{count} estimators are called {name!r} (the baselines included); give each its own "
+            "name in a dict, or leave the baselines out with baselines=False"
         )

@@ -1,5 +1,6 @@
 """Cross-validation of several estimators over the same folds."""
 
+from contextlib import nullcontext
 from numbers import Integral
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 from tqdm import tqdm
 
-from skall.comparison.candidates import make_candidates
+from skall.comparison.candidates import make_baselines, make_candidates
 from skall.comparison.evaluation import evaluate_fold
 from skall.comparison.folds import make_folds
 from skall.comparison.record import Record, describe_call
@@ -18,12 +19,14 @@ from skall.comparison.results import (
     Comparison,
     count_trials,
     tabulate_choices,
+    tabulate_histories,
     tabulate_predictions,
     tabulate_scores,
 )
 from skall.comparison.tuning import check_search, describe_search, plan_search, prepare
 from skall.metrics import check_scoring_names, resolve_pos_label
 from skall.randomness import draw_seed
+from skall.shortcuts import find_images
 
 
 def compare(
@@ -79,8 +82,12 @@ def compare(
     out : path-like, optional
         Folder for ``scores.csv``, ``predictions.csv``, ``table.csv`` and ``accuracy.png``. Every
         finished fold is written there at once, and the same call goes on where it was stopped.
+        Meanwhile no other process can take the folder.
     baselines : bool, default=True
-        Add ``dummy``, which predicts the frequencies of the training labels.
+        Add ``dummy``, which predicts the frequencies of the training labels. Where X are images
+        (not flattened), also add logistic regressions of what a network may go by instead of the
+        cell: ``mean colour``, ``image size``, ``border only`` and ``foreground area``, see
+        :class:`skall.shortcuts.ShortcutFeatures`.
     tune : dict of str to list, optional
         Values of parameters, for a list of backbones only: in every fold each network becomes a
         search over them (:func:`skall.search.make_search`, which says what the next two mean) that
@@ -106,7 +113,7 @@ def compare(
     ------
     ValueError
         For a backbone, metric, label or fold that is not possible, and where `out` holds another
-        comparison. Nothing has been trained then.
+        comparison, or another process uses it. Nothing has been trained then.
     TypeError
         For estimators that are no classifiers, and parameters that nothing takes.
 
@@ -133,49 +140,53 @@ def compare(
     remembered = (record and record.earlier) or {}
     seed = _pick_seed(random_state, remembered)
     n_threads = remembered.get("threads", torch.get_num_threads())
-    candidates, by_name = make_candidates(estimators, baselines, params)
+    images = find_images(X)
+    candidates, by_name = make_candidates(
+        estimators, make_baselines(shortcuts=images is not None) if baselines else None, params
+    )
     folds = make_folds(y, groups, cv=cv, repeats=repeats, seed=seed)
     search = plan_search(
         tune, strategy, trials, by_name=by_name, grouped=groups is not None, pos_label=pos_label
     )
     if search:
         check_search(search, candidates, folds, y, groups)
-    if record:
-        settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
-        settings["positive class"] = str(pos_label)
-        settings |= describe_search(search)
-        record.begin(describe_call(candidates, X, y, groups, folds, **settings))
+    settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
+    settings |= {"positive class": str(pos_label), **describe_search(search)}
 
     jobs = [(name, fold) for fold in folds for name in candidates]
-    results = [record and record.read(*job) for job in jobs]
     shared = {
         **{"X": X, "y": y, "groups": groups, "classes": classes, "pos_label": pos_label},
         **{"scoring": scoring, "n_threads": n_threads},
     }
-    tasks = [
-        delayed(_run)(
-            number,
-            name,
-            *(candidates[name], fold.seed if by_name else None, search),
-            **{"fold": fold, "path": record and record.path(name, fold), **shared},
-        )
-        for number, (name, fold) in enumerate(jobs)
-        if results[number] is None
-    ]
-    for number, result in _run_all(tasks, n_jobs, verbose, n_finished=len(jobs) - len(tasks)):
-        results[number] = result
+    with record.hold() if record else nullcontext():
+        if record:
+            record.begin(describe_call(candidates, X, y, groups, folds, images, **settings))
+        results = [record and record.read(*job) for job in jobs]
+        tasks = [
+            delayed(_run)(
+                number,
+                name,
+                *(candidates[name], _pick_own_seed(candidates[name], fold, by_name), search),
+                **{"fold": fold, "record": record, **shared},
+            )
+            for number, (name, fold) in enumerate(jobs)
+            if results[number] is None
+        ]
+        for number, result in _run_all(tasks, n_jobs, verbose, n_finished=len(jobs) - len(tasks)):
+            results[number] = result
 
-    rows = [(*job, result) for job, result in zip(jobs, results, strict=True)]
-    rows.sort(key=lambda row: list(candidates).index(row[0]))
-    comparison = Comparison(
-        tabulate_scores(rows),
-        tabulate_predictions(rows, y, groups, classes),
-        pos_label,
-        tabulate_choices(rows),
-        count_trials(rows),
-    )
-    if record:
-        comparison.write(record.folder)
+        rows = [(*job, result) for job, result in zip(jobs, results, strict=True)]
+        rows.sort(key=lambda row: list(candidates).index(row[0]))
+        comparison = Comparison(
+            tabulate_scores(rows),
+            tabulate_predictions(rows, y, groups, classes),
+            pos_label,
+            tabulate_choices(rows),
+            count_trials(rows),
+            history_=tabulate_histories(rows),
+        )
+        if record:
+            comparison.write(record.folder)
     return comparison
 
 
@@ -190,9 +201,17 @@ def _run_all(tasks, n_jobs, verbose, n_finished):
             yield number, result
 
 
-def _run(number, name, candidate, seed, search, **options):
+def _run(number, name, candidate, seed, search, *, fold, record, **options):
     # Copied here, so that a fitted copy lives no longer than its fold.
-    return number, name, evaluate_fold(name, prepare(candidate, seed, search), **options)
+    result = evaluate_fold(name, prepare(candidate, seed, search), fold=fold, **options)
+    if record:
+        record.write(name, fold, result)
+    return number, name, result
+
+
+def _pick_own_seed(candidate, fold, by_name):
+    """The fold's seed for what was given by name; the baselines of shortcuts take none."""
+    return fold.seed if by_name and hasattr(candidate, "random_state") else None
 
 
 def _check_samples(X, y, groups):

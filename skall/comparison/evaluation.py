@@ -1,14 +1,15 @@
 """One estimator on one fold: fit, predict, score. What the workers of a comparison run."""
 
+import sys
 import time
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
-from skall.comparison.record import write_json
 from skall.metrics import compute_metrics
 from skall.routing import fit_with_groups
 
@@ -29,9 +30,7 @@ def thread_count(n_threads):
             torch.set_num_threads(before)
 
 
-def evaluate_fold(
-    name, estimator, *, X, y, groups, fold, classes, pos_label, scoring, n_threads, path=None
-):
+def evaluate_fold(name, estimator, *, X, y, groups, fold, classes, pos_label, scoring, n_threads):
     """Train an estimator on one part and measure it on the other.
 
     Parameters
@@ -48,15 +47,14 @@ def evaluate_fold(
     pos_label : label or None
     scoring : tuple of str
     n_threads : int
-    path : path-like, optional
-        JSON file that the result is written to.
 
     Returns
     -------
     dict
         ``scores`` by metric, ``proba`` as rows in the order of `classes` or None, ``seconds`` of
-        ``fit`` and ``predict``, and where the estimator has them ``history`` by column,
-        ``best_params``, which a search has chosen, and the number of its ``trials``.
+        ``fit`` and ``predict``, ``peak_memory`` (see :func:`measure_peak_memory`), and where the
+        estimator has them ``history`` by column, ``best_params``, which a search has chosen, and
+        the number of its ``trials``.
 
     Raises
     ------
@@ -93,17 +91,47 @@ def evaluate_fold(
         "scores": scores,
         "proba": None if proba is None else proba.astype(float).tolist(),
         "seconds": seconds,
+        "peak_memory": measure_peak_memory(),
     }
-    network = getattr(estimator, "best_estimator_", estimator)
+    network = _find_last(estimator)
     if hasattr(network, "history_frame_"):
         result["history"] = network.history_frame_.to_dict("list")
     if hasattr(estimator, "best_params_"):
         chosen = estimator.best_params_.items()
         result["best_params"] = {parameter: _make_plain(value) for parameter, value in chosen}
         result["trials"] = _count_trials(estimator)
-    if path is not None:
-        write_json(path, result)
     return result
+
+
+def measure_peak_memory():
+    """The most memory that this process has held since it began.
+
+    Returns
+    -------
+    int or None
+        Bytes of the resident set; None on Windows.
+
+    Examples
+    --------
+    >>> from skall.comparison.evaluation import measure_peak_memory
+    >>> peak = measure_peak_memory()
+    >>> peak is None or peak > 1_000_000
+    True
+    """
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts bytes, every other system KiB.
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _find_last(estimator):
+    """The estimator that a search has chosen, or that a pipeline ends in."""
+    if hasattr(estimator, "best_estimator_"):
+        return _find_last(estimator.best_estimator_)
+    return _find_last(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
 
 
 def _make_plain(value):

@@ -1,12 +1,16 @@
 """The folder of a comparison: what was asked, the folds that are finished, and the tables.
 
 ``comparison.json`` holds the fingerprint of the call, ``folds/<estimator>/<repeat>-<fold>.json``
-the result of each finished fold.
+the result of each finished fold. While a process works there, ``lock.json`` says which.
 """
 
 import inspect
 import json
+import os
 import pickle
+import socket
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +18,7 @@ from urllib.parse import quote
 import joblib
 
 from skall.files import write_file
+from skall.images.rows import FileImages
 
 _VERSIONS = ("skall", "torch", "scikit-learn")
 
@@ -41,7 +46,33 @@ class Record:
     def __init__(self, folder):
         self.folder = Path(folder)
         self._fingerprint = self.folder / "comparison.json"
+        self._lock = self.folder / "lock.json"
+        self._holder = None
         self.earlier = _read_json(self._fingerprint)
+
+    @contextmanager
+    def hold(self):
+        """Keep every other process out of the folder for a while.
+
+        Raises
+        ------
+        ValueError
+            If a process that may still run holds it; the message says which.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        holder = json.dumps(_describe_process())
+        _take(self._lock, holder)
+        self._holder = holder
+        try:
+            # Another process may have been at work here since it was read.
+            self.earlier = _read_json(self._fingerprint)
+            # What a killed process was writing.
+            for partial in self.folder.glob("folds/*/.*.partial"):
+                partial.unlink(missing_ok=True)
+            yield
+        finally:
+            if _read_lock(self._lock) == holder:
+                self._lock.unlink()
 
     def begin(self, fingerprint):
         """Take the folder for one comparison.
@@ -75,7 +106,124 @@ class Record:
 
     def read(self, name, fold):
         """That result, or None before it is finished."""
-        return None if self.earlier is None else _read_json(self.path(name, fold))
+        if self.earlier is None:
+            return None
+        path = self.path(name, fold)
+        result = _read_json(path)
+        if result is not None and not _is_result(result, len(fold.test)):
+            raise ValueError(
+                f"{str(path)!r} is damaged (it is no result of this fold); delete it and repeat "
+                "the call"
+            )
+        return result
+
+    def write(self, name, fold, result):
+        """Keep that result.
+
+        Raises
+        ------
+        RuntimeError
+            If the folder is no longer held by the process that began: workers outlive it for a
+            while where it is killed, and the folder may be another's by then.
+        """
+        if _read_lock(self._lock) != self._holder:
+            raise RuntimeError(
+                f"the folder {str(self.folder)!r} was given up or taken over meanwhile; the result "
+                f"of {name!r} on {fold.title} is not written there"
+            )
+        write_json(self.path(name, fold), result)
+
+
+def _is_result(content, n_samples):
+    """Whether JSON is what :func:`skall.comparison.evaluation.evaluate_fold` writes."""
+    if not isinstance(content, dict) or not {"scores", "proba", "seconds"} <= content.keys():
+        return False
+    return content["proba"] is None or len(content["proba"]) == n_samples
+
+
+def _take(lock, content):
+    """Make the lock file, once whatever a dead process left is out of the way."""
+    try:
+        with lock.open("x", encoding="utf-8") as file:
+            file.write(content)
+        return
+    except FileExistsError:
+        holder = _read_lock(lock)
+    if holder is not None and not _is_stale(holder):
+        raise ValueError(_explain_lock(lock, holder))
+    # Moved first, so that of two processes that find it stale only one has it.
+    aside = lock.with_name(f".{lock.name}.{os.getpid()}.partial")
+    try:
+        os.replace(lock, aside)
+    except FileNotFoundError:
+        return _take(lock, content)
+    if (found := _read_lock(aside)) != holder:
+        os.replace(aside, lock)
+        raise ValueError(_explain_lock(lock, found))
+    aside.unlink()
+    return _take(lock, content)
+
+
+def _describe_process():
+    """What tells this process from every other."""
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": _read_start(os.getpid()),
+    }
+
+
+def _read_start(pid):
+    """When a process started, in ticks since the machine did; None where Linux does not say.
+
+    Numbers of processes are used again, in a container at every start.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name, in brackets, may hold anything; the start is the 22nd field, the 20th after it.
+    return int(status.rpartition(")")[2].split()[19])
+
+
+def _is_stale(content):
+    """Whether a lock is that of a process of this machine that has ended."""
+    try:
+        holder = json.loads(content)
+        pid, host, started = holder["pid"], holder["host"], holder["started"]
+    except (ValueError, TypeError, KeyError):
+        return False
+    # On Windows, asking for a process with os.kill would end it.
+    if host != socket.gethostname() or os.name != "posix":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return started is not None and _read_start(pid) != started
+
+
+def _explain_lock(lock, content):
+    """Who holds a folder, and what to do."""
+    try:
+        holder = json.loads(content)
+        who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+    except (ValueError, TypeError, KeyError):
+        who = "a process that cannot be told"
+    return (
+        f"the folder {str(lock.parent)!r} is in use by {who}. Wait until it has ended, or give "
+        f"another folder as `out`; if it has ended already, delete {str(lock)!r}"
+    )
+
+
+def _read_lock(path):
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
 
 
 def _list_own(earlier, fingerprint):
@@ -96,7 +244,7 @@ def _read_json(path):
         ) from exc
 
 
-def describe_call(estimators, X, y, groups, folds, **settings):
+def describe_call(estimators, X, y, groups, folds, images=None, **settings):
     """What decides the numbers of a comparison, as a flat dict of texts.
 
     Parameters
@@ -104,8 +252,10 @@ def describe_call(estimators, X, y, groups, folds, **settings):
     estimators : dict of str to estimator
     X, y, groups
         The samples, their labels and their groups or None. Arrays enter by their content, files
-        by their paths.
+        by their paths, sizes and times of change.
     folds : list of Fold
+    images : Images, optional
+        X, where it holds images.
     **settings
         Further values that JSON can hold.
     """
@@ -115,16 +265,23 @@ def describe_call(estimators, X, y, groups, folds, **settings):
         for parameter, value in {"class": type(estimator), **estimator.get_params()}.items()
         if parameter not in ("verbose", "memory", "keep_on_device")
     }
+    # Without files the hash is that of X alone, so that their absence changes nothing.
+    samples = (X, _list_states(images.paths)) if isinstance(images, FileImages) else X
     return {
         **{f"version of {package}": version(package) for package in _VERSIONS},
         **settings,
         "estimators": list(estimators),
         **parameters,
-        "X": joblib.hash(X),
+        "X": joblib.hash(samples),
         "y": joblib.hash(y),
         "groups": joblib.hash(groups),
         "folds": joblib.hash([(fold.train, fold.test) for fold in folds]),
     }
+
+
+def _list_states(paths):
+    """Size in bytes and time of change of each file."""
+    return [(status.st_size, status.st_mtime_ns) for status in map(os.stat, paths)]
 
 
 def describe_value(value):

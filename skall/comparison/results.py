@@ -9,16 +9,18 @@ import pandas as pd
 
 from skall.comparison.candidates import BASELINES
 from skall.comparison.ensembles import check_members, measure, stack, vote
+from skall.comparison.plotting import Plots
 from skall.files import write_file
 from skall.metrics import LOWER_IS_BETTER
 from skall.report.figures import draw_folds
 from skall.statistics import test_estimators
 
 CHOICES = ["estimator", "repeat", "fold", "parameter", "value"]
+EPOCH = ["estimator", "repeat", "fold", "epoch"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Plots):
     """Scores and out-of-fold predictions of several estimators, from :func:`compare`.
 
     Attributes
@@ -39,6 +41,9 @@ class Comparison:
         where that differs; 1 where nothing was tuned. Unequal numbers are unequal chances.
     members_ : dict of str to tuple of str
         The estimators that each ensemble of :meth:`vote` or :meth:`stack` is made of.
+    history_ : DataFrame
+        One row per epoch of each network and fold, columns ``estimator, repeat, fold, epoch`` and
+        what the network's ``history_frame_`` holds besides. Empty where nothing learns in epochs.
     """
 
     scores_: pd.DataFrame
@@ -47,6 +52,7 @@ class Comparison:
     best_params_: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHOICES))
     trials_: dict = field(default_factory=dict)
     members_: dict = field(default_factory=dict)
+    history_: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=EPOCH))
 
     def table(self):
         """Mean and standard deviation over the folds, the best estimator first.
@@ -319,6 +325,18 @@ def tabulate_choices(results):
     # As objects: else whole numbers beside fractions would become fractions.
     table = pd.DataFrame(rows, columns=CHOICES, dtype=object)
     return table.astype({"estimator": str, "repeat": int, "fold": int, "parameter": str})
+
+
+def tabulate_histories(results):
+    """The epochs of ``(name, fold, result)`` triples as one table."""
+    rows = [
+        {"estimator": name, "repeat": fold.repeat, "fold": fold.fold}
+        | dict(zip(result["history"], values, strict=True))
+        for name, fold, result in results
+        if "history" in result
+        for values in zip(*result["history"].values(), strict=True)
+    ]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=EPOCH)
 
 
 def count_trials(results):
