@@ -2,12 +2,10 @@
 
 import numpy as np
 from scipy import ndimage
-from sklearn.base import BaseEstimator, TransformerMixin
 
-from skall.cache import get_store
-from skall.images.inputs import as_images, check_images
 from skall.images.pixels import resize_picture
-from skall.parameters import check_values, integer
+from skall.images.transformer import ImageTransformer
+from skall.parameters import integer
 from skall.preprocessing.colour import to_lab
 from skall.preprocessing.extra import import_skimage
 from skall.preprocessing.foreground import find_cell, find_threshold, is_black
@@ -31,7 +29,7 @@ HU_DEGREES = np.array([1, 2, 2, 2, 4, 3, 4])
 OUTLINE = ("area", "perimeter", "eccentricity", "solidity", "extent", "roundness")
 
 
-class HandcraftedFeatures(TransformerMixin, BaseEstimator):
+class HandcraftedFeatures(ImageTransformer):
     """Turn images into named features of colour, texture and shape, for any classifier.
 
     Stateless: each image is measured by itself. Colour and texture are those of the cell, or of
@@ -96,59 +94,15 @@ class HandcraftedFeatures(TransformerMixin, BaseEstimator):
     (2,)
     """
 
+    _values = VALUES
+
     def __init__(self, image_size=128, memory="auto"):
         self.image_size = image_size
         self.memory = memory
 
-    def fit(self, X, y=None):
-        """Check the images and parameters; there is nothing to learn.
-
-        Parameters
-        ----------
-        X : array-like
-            Images, as :meth:`CNNClassifier.fit` takes them.
-        y : ignored
-
-        Returns
-        -------
-        HandcraftedFeatures
-        """
-        check_values(self, VALUES)
-        check_images(self, X, reset=True)
-        return self
-
-    def transform(self, X):
-        """Measure images.
-
-        Parameters
-        ----------
-        X : array-like
-            Images, as :meth:`CNNClassifier.fit` takes them. Rows of numbers are cut to [0, 1].
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_features)
-
-        Raises
-        ------
-        ImportError
-            Without scikit-image.
-        """
-        check_values(self, VALUES)
-        fitted = hasattr(self, "n_features_in_")
-        images = check_images(self, X, reset=False) if fitted else as_images(X)
-        store = get_store(self.memory)
-        suffix = f"|handcrafted|{self.image_size}".encode()
-        rows = []
-        for row in range(len(images)):
-            key = images.fingerprint(row) + suffix
-            values = store.get(key)
-            if values is None:
-                pixels = np.asarray(resize_picture(images.open(row), self.image_size))
-                values = np.array(list(measure_cell(pixels).values()))
-                store.put(key, values)
-            rows.append(values)
-        return np.stack(rows)
+    def _make(self, picture):
+        pixels = np.asarray(resize_picture(picture, self.image_size))
+        return np.array(list(measure_cell(pixels).values()))
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features, as ``red_mean``, ``lbp_1_0`` or ``cell_area``.
@@ -163,12 +117,6 @@ class HandcraftedFeatures(TransformerMixin, BaseEstimator):
         """
         blank = np.zeros((8, 8, 3), np.uint8)
         return np.array(list(measure_cell(blank)), dtype=object)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = []
-        return tags
 
 
 def measure_cell(pixels):

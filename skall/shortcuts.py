@@ -1,11 +1,10 @@
 """What a classifier could go by instead of the cell: colour, size, border and area of an image."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 
-from skall.cache import get_store
-from skall.images.inputs import as_images, check_images
+from skall.images.inputs import as_images
 from skall.images.rows import FlatImages
+from skall.images.transformer import ImageTransformer
 from skall.parameters import check_values, one_of
 from skall.preprocessing.foreground import SEARCH_SIDE, find_cell, is_black
 
@@ -55,9 +54,10 @@ SHORTCUTS = {
     "border only": _measure_border,
     "foreground area": _measure_foreground,
 }
+VALUES = {"kind": (one_of(*SHORTCUTS), f"one of {', '.join(map(repr, SHORTCUTS))}")}
 
 
-class ShortcutFeatures(TransformerMixin, BaseEstimator):
+class ShortcutFeatures(ImageTransformer):
     """Turn images into the few numbers of a shortcut, to see how far it alone goes.
 
     Where a simple classifier of these does nearly as well as a network, the network may have
@@ -98,59 +98,14 @@ class ShortcutFeatures(TransformerMixin, BaseEstimator):
     ['height', 'width', 'aspect']
     """
 
+    _values = VALUES
+
     def __init__(self, kind="mean colour", memory="auto"):
         self.kind = kind
         self.memory = memory
 
-    def fit(self, X, y=None):
-        """Check the images and parameters; there is nothing to learn.
-
-        Parameters
-        ----------
-        X : array-like
-            Images, as :meth:`CNNClassifier.fit` takes them.
-        y : ignored
-
-        Returns
-        -------
-        ShortcutFeatures
-
-        Raises
-        ------
-        ValueError
-            For an unknown kind of shortcut.
-        """
-        self._check_kind()
-        check_images(self, X, reset=True)
-        return self
-
-    def transform(self, X):
-        """Measure images.
-
-        Parameters
-        ----------
-        X : array-like
-            Images, as :meth:`CNNClassifier.fit` takes them.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_features)
-        """
-        self._check_kind()
-        fitted = hasattr(self, "n_features_in_")
-        images = check_images(self, X, reset=False) if fitted else as_images(X)
-        store = get_store(self.memory)
-        suffix = f"|shortcut|{self.kind}".encode()
-        rows = []
-        for row in range(len(images)):
-            key = images.fingerprint(row) + suffix
-            values = store.get(key)
-            if values is None:
-                measured = SHORTCUTS[self.kind](images.open(row))
-                values = np.array(list(measured.values()), dtype=float)
-                store.put(key, values)
-            rows.append(values)
-        return np.stack(rows)
+    def _make(self, picture):
+        return np.array(list(SHORTCUTS[self.kind](picture).values()), dtype=float)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features, as ``red_mean`` or ``height``.
@@ -163,19 +118,9 @@ class ShortcutFeatures(TransformerMixin, BaseEstimator):
         -------
         ndarray of str
         """
-        self._check_kind()
+        check_values(self, self._values)
         blank = as_images(np.zeros((1, 8, 8), np.uint8)).open(0)
         return np.array(list(SHORTCUTS[self.kind](blank)), dtype=object)
-
-    def _check_kind(self):
-        kinds = ", ".join(map(repr, SHORTCUTS))
-        check_values(self, {"kind": (one_of(*SHORTCUTS), f"one of {kinds}")})
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = []
-        return tags
 
 
 def find_images(X):

@@ -6,6 +6,7 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from skall.metrics import compute_metrics
+from skall.statistics.held_out import list_classes
 
 # Probabilities of 0 and 1 have no log-odds.
 SMALLEST = 1e-6
@@ -26,7 +27,7 @@ def check_members(predictions, names):
         raise ValueError(f"there is no estimator {unknown[0]!r}; there are {known}")
     if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError(f"an ensemble needs two members or more, each once; got {names}")
-    probabilities = predictions[_list_columns(predictions)]
+    probabilities = predictions[list_classes(predictions)[1]]
     missing = predictions["estimator"][probabilities.isna().any(axis=1)].unique()
     without = [name for name in names if name in missing]
     if without:
@@ -50,7 +51,7 @@ def vote(predictions, names):
         Rows of the first member with the ensemble's probabilities.
     """
     rows, probabilities = _align(predictions, names)
-    rows[_list_columns(rows)] = probabilities.mean(axis=0)
+    rows[list_classes(rows)[1]] = probabilities.mean(axis=0)
     return rows
 
 
@@ -73,7 +74,7 @@ def stack(predictions, names):
         If the other folds do not hold every class.
     """
     rows, probabilities = _align(predictions, names)
-    columns = _list_columns(rows)
+    columns = list_classes(rows)[1]
     # Those of the first class follow from the others.
     odds = logit(probabilities.clip(SMALLEST, 1 - SMALLEST)[:, :, 1:])
     features = np.concatenate(odds, axis=1)
@@ -108,8 +109,7 @@ def measure(predictions, metrics, pos_label):
     DataFrame
         As :attr:`skall.comparison.Comparison.scores_`.
     """
-    classes = np.unique(predictions["y_true"])
-    columns = _list_columns(predictions)
+    classes, columns = list_classes(predictions)
     rows = []
     for key, part in predictions.groupby(["estimator", "repeat", "fold"], sort=False):
         proba = part[columns].to_numpy()
@@ -121,15 +121,10 @@ def measure(predictions, metrics, pos_label):
     return pd.DataFrame(rows, columns=["estimator", "repeat", "fold", "metric", "value"])
 
 
-def _list_columns(predictions):
-    """The columns of probabilities, in the order of the classes."""
-    return [f"proba_{label}" for label in np.unique(predictions["y_true"]).tolist()]
-
-
 def _align(predictions, names):
     """Rows of the first member, and all members' probabilities (n_members, n_rows, n_classes)."""
     keys = ["repeat", "fold", "sample"]
-    columns = _list_columns(predictions)
+    columns = list_classes(predictions)[1]
     parts = [predictions[predictions["estimator"] == name] for name in names]
     rows = parts[0].reset_index(drop=True)
     order = pd.MultiIndex.from_frame(rows[keys])

@@ -2,12 +2,11 @@
 
 import numpy as np
 from PIL import Image
-from sklearn.base import BaseEstimator, TransformerMixin
 
 from skall.cache import get_store
-from skall.images.inputs import as_images, check_images
 from skall.images.pixels import RESIZES, resize_picture
-from skall.parameters import check_values, integer, one_of
+from skall.images.transformer import ImageTransformer
+from skall.parameters import integer, one_of
 from skall.preprocessing.colour import balance_grey_world
 from skall.preprocessing.contrast import CONTRASTS
 from skall.preprocessing.foreground import crop_to_cell
@@ -24,7 +23,7 @@ VALUES = SIZE_VALUES | {
 }
 
 
-class ImagePreprocessor(TransformerMixin, BaseEstimator):
+class ImagePreprocessor(ImageTransformer):
     """Turn images of any kind into one array of RGB images of one size.
 
     Stateless: each image is changed by itself, so nothing passes from training to test images.
@@ -78,6 +77,8 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):
     ((4, 32, 32, 3), dtype('uint8'))
     """
 
+    _values = VALUES
+
     def __init__(
         self, size=224, resize="stretch", contrast=None, memory="auto", *, color=None, crop=None
     ):
@@ -87,23 +88,6 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):
         self.memory = memory
         self.color = color
         self.crop = crop
-
-    def fit(self, X, y=None):
-        """Check the images and parameters; there is nothing to learn.
-
-        Parameters
-        ----------
-        X : array-like
-            Images, as :meth:`CNNClassifier.fit` takes them.
-        y : ignored
-
-        Returns
-        -------
-        ImagePreprocessor
-        """
-        check_values(self, VALUES)
-        check_images(self, X, reset=True)
-        return self
 
     def transform(self, X):
         """Make the images.
@@ -122,21 +106,12 @@ class ImagePreprocessor(TransformerMixin, BaseEstimator):
         ImportError
             For ``contrast="clahe"`` without scikit-image.
         """
-        check_values(self, VALUES)
-        fitted = hasattr(self, "n_features_in_")
-        images = check_images(self, X, reset=False) if fitted else as_images(X)
         return prepare_images(
-            images,
+            self._open(X),
             get_store(self.memory),
             **{"size": self.size, "resize": self.resize, "crop": self.crop},
             **{"color": self.color, "contrast": self.contrast},
         )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = []
-        return tags
 
 
 def prepare_images(images, store, *, size, resize="stretch", crop=None, color=None, contrast=None):

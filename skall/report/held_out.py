@@ -35,32 +35,6 @@ def choose_names(table, names=None):
     return list(dict.fromkeys(names))
 
 
-def choose_metric(scores, metric=None):
-    """A metric that was computed; by default balanced_accuracy, else the first.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        Columns ``estimator, repeat, fold, metric, value``.
-    metric : str, optional
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ValueError
-        If it was not computed.
-    """
-    known = scores["metric"].unique().tolist()
-    if metric is None:
-        return "balanced_accuracy" if "balanced_accuracy" in known else known[0]
-    if metric not in known:
-        raise ValueError(f"the metric {metric!r} was not computed; there are {', '.join(known)}")
-    return metric
-
-
 def tabulate_folds(scores, metric, names):
     """Values of a metric by (repeat, fold) and estimator, the best mean first.
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from skall.metrics import LOWER_IS_BETTER
-from skall.report.held_out import choose_metric, choose_names, tabulate_folds
+from skall.report.held_out import choose_names, tabulate_folds
 from skall.report.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
 from skall.statistics import bootstrap_intervals, corrected_t_interval
+from skall.statistics.held_out import choose_metric, derive_test_ratio
 
 INTERVALS = {
     "corrected_t": "corrected t interval over folds",
@@ -64,13 +65,10 @@ def tabulate_intervals(comparison, metrics, names=None, interval="corrected_t", 
 
 def _find_ends(values, predictions, name):
     """Corrected t interval, where every fold was trained on the samples it does not test."""
-    rows = predictions[predictions["estimator"] == name]
-    n_test = rows.groupby(["repeat", "fold"]).size()
-    n_train = rows["sample"].nunique() - n_test
-    # Folds that all test the same samples do not tell how many there were to train on.
-    if len(values) < 2 or (n_train <= 0).any():
+    ratio = derive_test_ratio(predictions, name)
+    if len(values) < 2 or ratio is None:
         return np.nan, np.nan
-    return corrected_t_interval(values, (n_test / n_train).mean())
+    return corrected_t_interval(values, ratio)
 
 
 class MetricBarsDisplay:

@@ -122,3 +122,51 @@ def select_first_repeat(predictions, name):
             "test each of them once, as those of an integer cv do"
         )
     return rows.reset_index(drop=True)
+
+
+def choose_metric(scores, metric=None):
+    """A metric that was computed; by default balanced_accuracy, else the first.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Columns ``estimator, repeat, fold, metric, value``.
+    metric : str, optional
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If it was not computed.
+    """
+    known = scores["metric"].unique().tolist()
+    if metric is None:
+        return "balanced_accuracy" if "balanced_accuracy" in known else known[0]
+    if metric not in known:
+        raise ValueError(f"the metric {metric!r} was not computed; there are {', '.join(known)}")
+    return metric
+
+
+def derive_test_ratio(predictions, name):
+    """Number of test samples over that of training samples, the mean of an estimator's folds.
+
+    As if every fold were trained on all samples it does not test, as scikit-learn's k-fold
+    splitters do.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+    name : str
+
+    Returns
+    -------
+    float or None
+        None where folds that all test the same samples do not tell.
+    """
+    rows = predictions[predictions["estimator"] == name]
+    n_test = rows.groupby(["repeat", "fold"]).size()
+    n_train = rows["sample"].nunique() - n_test
+    return float((n_test / n_train).mean()) if len(rows) and (n_train > 0).all() else None

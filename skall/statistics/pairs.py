@@ -9,6 +9,7 @@ from skall.metrics import LOWER_IS_BETTER
 from skall.statistics.adjustment import adjust_holm
 from skall.statistics.five_by_two import five_by_two_f_test, five_by_two_t_test
 from skall.statistics.folds import bayesian_t_test, corrected_t_test
+from skall.statistics.held_out import choose_metric, derive_test_ratio
 from skall.statistics.ranks import friedman_test, nemenyi_p_values
 from skall.statistics.result import PairedResult, check_level
 from skall.statistics.sample_pairs import compare_samples
@@ -155,7 +156,6 @@ def _conclude(table, alpha):
 
 
 def _choose_metric(scores, metric, method):
-    known = scores["metric"].unique().tolist()
     if method in METRIC_OF:
         if metric not in (None, METRIC_OF[method]):
             raise ValueError(
@@ -163,11 +163,7 @@ def _choose_metric(scores, metric, method):
                 "over folds, as 'corrected_t'"
             )
         return METRIC_OF[method]
-    if metric is None:
-        return "balanced_accuracy" if "balanced_accuracy" in known else known[0]
-    if metric not in known:
-        raise ValueError(f"the metric {metric!r} was not computed; there are {', '.join(known)}")
-    return metric
+    return choose_metric(scores, metric)
 
 
 def _tabulate(scores, metric, names):
@@ -191,16 +187,13 @@ def _tabulate(scores, metric, names):
 
 
 def _derive_ratio(predictions, name):
-    """Mean number of test samples over the number of all others."""
-    rows = predictions[predictions["estimator"] == name]
-    n_test = rows.groupby(["repeat", "fold"]).size()
-    n_train = rows["sample"].nunique() - n_test
-    if not len(rows) or (n_train <= 0).any():
+    ratio = derive_test_ratio(predictions, name)
+    if ratio is None:
         raise ValueError(
             "the number of training samples cannot be told from the predictions: pass "
             "test_ratio, the number of test samples over that of training samples"
         )
-    return float((n_test / n_train).mean())
+    return ratio
 
 
 def _test_folds(folds, pairs, method, ratio, rope, alpha):

@@ -1,0 +1,75 @@
+"""Transformers that change or measure each image by itself."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from skall.cache import get_store
+from skall.images.inputs import as_images, check_images
+from skall.parameters import check_values
+
+
+class ImageTransformer(TransformerMixin, BaseEstimator):
+    """A stateless transformer of images.
+
+    Subclasses have a parameter ``memory``, give ``_values``, what their parameters may be (see
+    :func:`skall.parameters.check_values`), and ``_make(picture)``, the array of one RGB PIL image.
+    """
+
+    def fit(self, X, y=None):
+        """Check the images and parameters; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as :meth:`CNNClassifier.fit` takes them.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For a parameter that is not possible.
+        """
+        check_values(self, self._values)
+        check_images(self, X, reset=True)
+        return self
+
+    def _open(self, X):
+        """The images of X, which need not have been fitted to."""
+        check_values(self, self._values)
+        fitted = hasattr(self, "n_features_in_")
+        return check_images(self, X, reset=False) if fitted else as_images(X)
+
+    def transform(self, X):
+        """Measure images.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as :meth:`CNNClassifier.fit` takes them. Rows of numbers are cut to [0, 1].
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_features)
+        """
+        images, store = self._open(X), get_store(self.memory)
+        settings = {name: value for name, value in self.get_params().items() if name != "memory"}
+        suffix = f"|{type(self).__qualname__}|{settings}".encode()
+        rows = []
+        for row in range(len(images)):
+            key = images.fingerprint(row) + suffix
+            values = store.get(key)
+            if values is None:
+                values = self._make(images.open(row))
+                store.put(key, values)
+            rows.append(values)
+        return np.stack(rows)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
