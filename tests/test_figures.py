@@ -11,15 +11,15 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
 from skall.comparison.ensembles import measure
-from skall.report.calibration import CalibrationDisplay
-from skall.report.confusion import ConfusionDisplay
-from skall.report.cost import CostDisplay
-from skall.report.curves import GRID, PrecisionRecallDisplay, RocDisplay
-from skall.report.errors import ErrorGalleryDisplay, find_confident_errors
-from skall.report.learning import LearningCurvesDisplay
-from skall.report.metric_bars import MetricBarsDisplay
-from skall.report.rank_diagram import CriticalDifferenceDisplay
-from skall.report.style import make_styles, quote
+from skall.displays.calibration import CalibrationDisplay
+from skall.displays.confusion import ConfusionDisplay
+from skall.displays.cost import CostDisplay
+from skall.displays.curves import GRID, PrecisionRecallDisplay, RocDisplay
+from skall.displays.errors import ErrorGalleryDisplay, find_confident_errors
+from skall.displays.learning import LearningCurvesDisplay
+from skall.displays.metric_bars import MetricBarsDisplay
+from skall.displays.rank_diagram import CriticalDifferenceDisplay
+from skall.displays.style import make_styles, quote
 from skall.statistics import bootstrap_intervals, corrected_t_interval, friedman_test
 
 METRICS = ["accuracy", "balanced_accuracy", "f1", "brier"]

@@ -1,13 +1,13 @@
 """The figures of a comparison."""
 
-from skall.report.calibration import CalibrationDisplay
-from skall.report.confusion import ConfusionDisplay
-from skall.report.cost import CostDisplay
-from skall.report.curves import PrecisionRecallDisplay, RocDisplay
-from skall.report.errors import ErrorGalleryDisplay
-from skall.report.learning import LearningCurvesDisplay
-from skall.report.metric_bars import MetricBarsDisplay
-from skall.report.rank_diagram import CriticalDifferenceDisplay
+from skall.displays.calibration import CalibrationDisplay
+from skall.displays.confusion import ConfusionDisplay
+from skall.displays.cost import CostDisplay
+from skall.displays.curves import PrecisionRecallDisplay, RocDisplay
+from skall.displays.errors import ErrorGalleryDisplay
+from skall.displays.learning import LearningCurvesDisplay
+from skall.displays.metric_bars import MetricBarsDisplay
+from skall.displays.rank_diagram import CriticalDifferenceDisplay
 
 
 class Plots:
@@ -25,11 +25,11 @@ class Plots:
         metrics : str or list of str, optional
             By default all that were computed.
         **options
-            As :meth:`skall.report.metric_bars.MetricBarsDisplay.from_comparison`.
+            As :meth:`skall.displays.metric_bars.MetricBarsDisplay.from_comparison`.
 
         Returns
         -------
-        skall.report.metric_bars.MetricBarsDisplay
+        skall.displays.metric_bars.MetricBarsDisplay
         """
         return MetricBarsDisplay.from_comparison(self, metrics, **options)
 
@@ -40,11 +40,11 @@ class Plots:
         ----------
         names : list of str, optional
         **options
-            As :meth:`skall.report.confusion.ConfusionDisplay.from_comparison`.
+            As :meth:`skall.displays.confusion.ConfusionDisplay.from_comparison`.
 
         Returns
         -------
-        skall.report.confusion.ConfusionDisplay
+        skall.displays.confusion.ConfusionDisplay
         """
         return ConfusionDisplay.from_comparison(self, names, **options)
 
@@ -55,11 +55,11 @@ class Plots:
         ----------
         names : list of str, optional
         **options
-            As :meth:`skall.report.curves.RocDisplay.from_comparison`.
+            As :meth:`skall.displays.curves.RocDisplay.from_comparison`.
 
         Returns
         -------
-        skall.report.curves.RocDisplay
+        skall.displays.curves.RocDisplay
         """
         return RocDisplay.from_comparison(self, names, **options)
 
@@ -70,11 +70,11 @@ class Plots:
         ----------
         names : list of str, optional
         **options
-            As :meth:`skall.report.curves.PrecisionRecallDisplay.from_comparison`.
+            As :meth:`skall.displays.curves.PrecisionRecallDisplay.from_comparison`.
 
         Returns
         -------
-        skall.report.curves.PrecisionRecallDisplay
+        skall.displays.curves.PrecisionRecallDisplay
         """
         return PrecisionRecallDisplay.from_comparison(self, names, **options)
 
@@ -85,11 +85,11 @@ class Plots:
         ----------
         names : list of str, optional
         **options
-            As :meth:`skall.report.calibration.CalibrationDisplay.from_comparison`.
+            As :meth:`skall.displays.calibration.CalibrationDisplay.from_comparison`.
 
         Returns
         -------
-        skall.report.calibration.CalibrationDisplay
+        skall.displays.calibration.CalibrationDisplay
         """
         return CalibrationDisplay.from_comparison(self, names, **options)
 
@@ -100,11 +100,11 @@ class Plots:
         ----------
         metric : str, optional
         **options
-            As :meth:`skall.report.rank_diagram.CriticalDifferenceDisplay.from_comparison`.
+            As :meth:`skall.displays.rank_diagram.CriticalDifferenceDisplay.from_comparison`.
 
         Returns
         -------
-        skall.report.rank_diagram.CriticalDifferenceDisplay
+        skall.displays.rank_diagram.CriticalDifferenceDisplay
         """
         return CriticalDifferenceDisplay.from_comparison(self, metric, **options)
 
@@ -116,11 +116,11 @@ class Plots:
         X : array-like
             The images that were compared on.
         **options
-            As :meth:`skall.report.errors.ErrorGalleryDisplay.from_comparison`.
+            As :meth:`skall.displays.errors.ErrorGalleryDisplay.from_comparison`.
 
         Returns
         -------
-        skall.report.errors.ErrorGalleryDisplay
+        skall.displays.errors.ErrorGalleryDisplay
         """
         return ErrorGalleryDisplay.from_comparison(self, X, **options)
 
@@ -131,11 +131,11 @@ class Plots:
         ----------
         names : list of str, optional
         **options
-            As :meth:`skall.report.learning.LearningCurvesDisplay.from_comparison`.
+            As :meth:`skall.displays.learning.LearningCurvesDisplay.from_comparison`.
 
         Returns
         -------
-        skall.report.learning.LearningCurvesDisplay
+        skall.displays.learning.LearningCurvesDisplay
         """
         return LearningCurvesDisplay.from_comparison(self, names, **options)
 
@@ -149,10 +149,10 @@ class Plots:
         label : str
             What the cost is, with its unit.
         **options
-            As :meth:`skall.report.cost.CostDisplay.from_comparison`.
+            As :meth:`skall.displays.cost.CostDisplay.from_comparison`.
 
         Returns
         -------
-        skall.report.cost.CostDisplay
+        skall.displays.cost.CostDisplay
         """
         return CostDisplay.from_comparison(self, costs, label=label, **options)

@@ -12,7 +12,7 @@ from skall.comparison.ensembles import check_members, measure, stack, vote
 from skall.comparison.plotting import Plots
 from skall.files import write_file
 from skall.metrics import LOWER_IS_BETTER
-from skall.report.figures import draw_folds
+from skall.displays.figures import draw_folds
 from skall.statistics import test_estimators
 
 CHOICES = ["estimator", "repeat", "fold", "parameter", "value"]

@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from skall.report.held_out import read_positives, summarise_folds
-from skall.report.style import GREY, draw_band, make_panels, make_styles, quote, quote_in_legend
+from skall.displays.held_out import read_positives, summarise_folds
+from skall.displays.style import GREY, draw_band, make_panels, make_styles, quote, quote_in_legend
 
 
 class CalibrationDisplay:

@@ -9,8 +9,8 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from skall.report.held_out import read_positives, summarise_folds
-from skall.report.style import GREY, draw_band, make_axes, make_styles, quote, quote_in_legend
+from skall.displays.held_out import read_positives, summarise_folds
+from skall.displays.style import GREY, draw_band, make_axes, make_styles, quote, quote_in_legend
 
 GRID = np.linspace(0, 1, 101)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from skall.images import as_images
-from skall.report.held_out import read_folds
-from skall.report.style import make_axes, make_panels, quote
+from skall.displays.held_out import read_folds
+from skall.displays.style import make_axes, make_panels, quote
 from skall.statistics.held_out import list_classes
 
 # Characters that fit above an image.

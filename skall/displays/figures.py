@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skall.report.style import BLUE, ORANGE, make_axes
+from skall.displays.style import BLUE, ORANGE, make_axes
 
 
 def draw_folds(scores, metric, baselines=(), ax=None):

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from skall.metrics import LOWER_IS_BETTER
-from skall.report.held_out import choose_names, tabulate_folds
-from skall.report.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
+from skall.displays.held_out import choose_names, tabulate_folds
+from skall.displays.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
 from skall.statistics import bootstrap_intervals, corrected_t_interval
 from skall.statistics.held_out import choose_metric, derive_test_ratio
 

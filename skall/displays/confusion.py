@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skall.report.held_out import read_folds
-from skall.report.style import make_panels, quote
+from skall.displays.held_out import read_folds
+from skall.displays.style import make_panels, quote
 from skall.statistics.held_out import list_classes
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from skall.report.held_out import choose_names
-from skall.report.metric_bars import tabulate_intervals
-from skall.report.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
+from skall.displays.held_out import choose_names
+from skall.displays.metric_bars import tabulate_intervals
+from skall.displays.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
 from skall.statistics.held_out import choose_metric
 
 
