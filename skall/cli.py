@@ -9,8 +9,15 @@ import os
 import sys
 import warnings
 from collections import Counter
+from inspect import signature
 
-from skall.options import DEFAULTS, add_classifier_options, add_compare_options, spell_command
+from skall.options import (
+    DEFAULTS,
+    add_classifier_options,
+    add_compare_options,
+    add_report_options,
+    spell_command,
+)
 
 # Without DATA: enough to see networks learn within minutes on two cores.
 SYNTHETIC_CELLS = {"n_samples": 240, "n_patients": 24, "image_size": 64, "random_state": 0}
@@ -23,6 +30,30 @@ SYNTHETIC_OPTIONS = {
     "lr": 2e-3,
     "lr_schedule": "cosine",
 }
+
+
+EXIT_CODES = """exit codes:
+  0  done
+  2  a mistake in what was asked for; the message says what to do
+  130  interrupted; finished folds are kept
+"""
+COMPARE_EXAMPLES = f"""examples:
+  skall compare --out report
+      three networks on synthetic cells, in a minute or two
+  skall compare DATA --backbones mobilenetv2,resnet50 --cv 10 --repeats 3 \\
+      --scoring roc_auc,f1,sensitivity_at_95_specificity --out report
+      ten folds, dealt three times; the same command goes on where it was stopped
+  skall compare DATA --trainable head --cv 5 --quiet --json > results.json
+      frozen trunks; nothing but JSON on the standard output
+
+{EXIT_CODES}"""
+REPORT_EXAMPLES = f"""examples:
+  skall report report
+      report/report.html and what lies beside it, from the tables in report/
+  skall report report --out paper/index.html
+  skall report report --json
+
+{EXIT_CODES}"""
 
 
 def main(argv=None):
@@ -85,6 +116,8 @@ def _make_parser(argv):
         "compare",
         help="cross-validate backbones over the same folds",
         description="Cross-validate backbones over the same folds, patient by patient.",
+        epilog=COMPARE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
@@ -92,6 +125,16 @@ def _make_parser(argv):
     add_compare_options(compare)
     if "compare" in argv:
         add_classifier_options(compare)
+    report = commands.add_parser(
+        "report",
+        help="write the report of a finished comparison anew",
+        description="Write the page, tables and model card of a comparison from what is stored.",
+        epilog=REPORT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    report.set_defaults(run=_report)
+    add_report_options(report)
     backbones = commands.add_parser(
         "backbones", help="list the backbones", description="List the backbones and their size."
     )
@@ -111,10 +154,8 @@ class _Version(argparse.Action):
 
 def _compare(arguments):
     """``skall compare``."""
-    from skall.comparison import compare
-
     given = {name: value for name, value in vars(arguments).items() if name != "run"}
-    as_json = given.pop("json", False)
+    as_json, quiet = given.pop("json", False), given.pop("quiet", False)
     data = given.pop("data", None)
     options = DEFAULTS | (SYNTHETIC_OPTIONS if data is None else {}) | given
     if "tune" in options:
@@ -125,25 +166,61 @@ def _compare(arguments):
         raise ValueError("--ensembles needs two backbones or more")
     if data is not None and "out" in options:
         _keep_apart(data, options["out"])
-    cells = _load(data, options.pop("groups", None))
+    cells = _load(data, options.pop("groups", None), quiet)
     if options["cv"] == "fold":
         options["cv"] = _split_as_given(cells)
     elif "fold" in cells:
         warnings.warn("the data come with folds, which are not used; --cv fold does", stacklevel=2)
-    _describe_cells(cells)
+    if not quiet:
+        _describe_cells(cells)
     backbones, seed = options.pop("backbones"), options.pop("seed")
     options.setdefault("pos_label", cells.pos_label)
-    comparison = compare(
-        backbones, cells.data, cells.target, groups=cells.groups, random_state=seed, **options
-    )
-    if ensembles:
-        comparison = comparison.vote().stack()
-        if "out" in options:
-            comparison.write(options["out"])
+    about = {"command": command, "data": _name_data(data)}
+    comparison = _run(cells, backbones, seed, quiet, ensembles, about, options)
     if as_json:
-        _print_json(comparison, command)
+        _print_json(comparison)
     else:
-        _print_tables(comparison, command, options.get("out"))
+        _print_tables(comparison, options.get("out"))
+
+
+def _run(cells, backbones, seed, quiet, ensembles, about, options):
+    """The comparison, with what only the command line knows of it."""
+    from dataclasses import replace
+
+    from skall.comparison import compare
+    from skall.comparison.cross_validation import run_comparison
+
+    def finish(comparison):
+        comparison = comparison.vote().stack() if ensembles else comparison
+        return replace(comparison, protocol_=comparison.protocol_ | about)
+
+    bound = signature(compare).bind(
+        backbones,
+        cells.data,
+        cells.target,
+        groups=cells.groups,
+        random_state=seed,
+        verbose=0 if quiet else 1,
+        **options,
+    )
+    bound.apply_defaults()
+    return run_comparison(**bound.arguments, finish=finish)
+
+
+def _name_data(data):
+    return "synthetic cells" if data is None else os.path.basename(os.path.abspath(data))
+
+
+def _report(arguments):
+    """``skall report``."""
+    from skall.comparison import Comparison
+
+    comparison = Comparison.read(arguments.folder)
+    if arguments.json:
+        _print_json(comparison)
+        return
+    path = comparison.report(arguments.out or os.path.join(arguments.folder, "report.html"))
+    _print_tables(comparison, os.path.dirname(path) or ".")
 
 
 def _describe_cells(cells):
@@ -154,23 +231,30 @@ def _describe_cells(cells):
     print(f"{len(cells.target)} images ({classes}), split {kept}", file=sys.stderr)
 
 
-def _print_json(comparison, command):
+def _print_json(comparison):
+    command = comparison.protocol_.get("command")
     results = {"command": command, "positive_class": comparison.pos_label_}
     if len(comparison.best_params_):
         results["best_params"] = comparison.best_params_.to_dict("records")
-    print(json.dumps(results | {"estimators": comparison.to_dict()}, indent=2, allow_nan=False))
+    results |= {"flags": comparison.flags(), "estimators": comparison.to_dict()}
+    print(json.dumps(results, indent=2, allow_nan=False))
 
 
-def _print_tables(comparison, command, out):
-    print(f"{comparison}\nmean ± standard deviation over the folds\n")
+def _print_tables(comparison, out):
+    print(f"mean ± standard deviation over the folds\n\n{comparison}\n")
     chosen = comparison.best_params_
     if len(chosen):
         chosen = chosen.pivot(columns="parameter", index=["estimator", "repeat", "fold"])
         print(f"What was chosen in each fold:\n{chosen['value'].to_string()}\n")
     if out:
-        more = ", best_params.csv" if len(chosen) else ""
-        print(f"Written to {out}: scores.csv, predictions.csv, table.csv, accuracy.png{more}")
-    print(f"The full command:\n  {command}")
+        print(f"Written to {out}: {', '.join(sorted(_list_files(out)))}")
+    if "command" in comparison.protocol_:
+        print(f"The full command:\n  {comparison.protocol_['command']}")
+
+
+def _list_files(folder):
+    endings = (".html", ".csv", ".png", ".tex", ".md")
+    return [name for name in os.listdir(folder) if name.endswith(endings)]
 
 
 def _gather(tune):
@@ -203,7 +287,7 @@ def _split_as_given(cells):
     return PredefinedSplit(numbers)
 
 
-def _load(data, groups):
+def _load(data, groups, quiet):
     """The user's cells, or the synthetic ones."""
     from skall.datasets import load_cells, make_blood_cells
 
@@ -216,13 +300,14 @@ def _load(data, groups):
                 stacklevel=2,
             )
         return cells
-    cells = make_blood_cells(**SYNTHETIC_CELLS)
-    print(
-        f"No DATA given: {SYNTHETIC_CELLS['n_samples']} synthetic cells of "
-        f"{SYNTHETIC_CELLS['n_patients']} patients and small settings, a minute or two on 2 cores",
-        file=sys.stderr,
-    )
-    return cells
+    if not quiet:
+        print(
+            f"No DATA given: {SYNTHETIC_CELLS['n_samples']} synthetic cells of "
+            f"{SYNTHETIC_CELLS['n_patients']} patients and small settings, a minute or two on 2 "
+            "cores",
+            file=sys.stderr,
+        )
+    return make_blood_cells(**SYNTHETIC_CELLS)
 
 
 def _list_backbones(arguments):

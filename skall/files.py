@@ -1,5 +1,6 @@
 """Files that are whole or absent, whenever the process ends."""
 
+import json
 import os
 from pathlib import Path
 
@@ -30,3 +31,17 @@ def write_file(path, write):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path, content, indent=None):
+    """Write JSON as :func:`write_file` does.
+
+    Parameters
+    ----------
+    path : path-like
+    content : object
+        That JSON holds.
+    indent : int, optional
+    """
+    text = json.dumps(content, indent=indent)
+    write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))

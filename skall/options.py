@@ -48,9 +48,21 @@ def add_compare_options(parser):
     add("--pos-label", metavar="LABEL", help="the positive class (default: the leukaemic one)")
     add("--seed", type=int, metavar="N", help="of folds and networks (default: 0)")
     add("--n-jobs", type=int, metavar="N", help="worker processes (default: 1)")
-    add("--no-baselines", dest="baselines", action="store_false", help="leave the dummy out")
+    add(
+        "--no-baselines",
+        dest="baselines",
+        action="store_false",
+        help="leave the dummy and the shortcuts out",
+    )
     add("--out", metavar="FOLDER", help="where results go; the same command resumes there")
+    add(
+        "--keep-weights",
+        action="store_true",
+        help="keep the network of every fold in FOLDER/folds/, which skall.load reads",
+    )
+    add("--tracking", metavar="NAME", help="'mlflow' logs a run, with a child for each fold")
     add("--json", action="store_true", help="print the results as JSON, and nothing else")
+    add("--quiet", action="store_true", help="no progress bars and no description of the data")
     group = parser.add_argument_group(
         "tuning and ensembles",
         "skall compare DATA --tune lr=1e-4,1e-3 --tune dropout=0,0.2,0.5 tries six combinations "
@@ -73,6 +85,15 @@ def add_compare_options(parser):
         action="store_true",
         help="add the rows vote and stack, made of the networks' held-out probabilities",
     )
+
+
+def add_report_options(parser):
+    """The options of ``skall report``."""
+    parser.add_argument("folder", metavar="DIR", help="what skall compare --out has written")
+    parser.add_argument(
+        "--out", metavar="FILE", help="where the page goes (default: DIR/report.html)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON instead")
 
 
 def add_classifier_options(parser):
@@ -150,8 +171,8 @@ def spell_command(data, options):
     for name, value in options.items():
         if name == "baselines":
             words.append("--no-baselines")
-        elif name == "ensembles":
-            words.append("--ensembles")
+        elif name in ("ensembles", "keep_weights"):
+            words.append(_spell(name))
         elif name == "tune":
             for parameter, values in value.items():
                 words += ["--tune", f"{parameter}={format_value(values)}"]

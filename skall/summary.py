@@ -11,7 +11,7 @@ from skall.randomness import seeded
 from skall.registry import get_backbone, list_backbones
 
 
-def summarize(estimator):
+def summarize(estimator, n_classes=None):
     """Parameters, optimizer state, bytes and operations of a classifier's network.
 
     Batch normalisation's running means and variances count as non-trainable parameters, and the
@@ -21,7 +21,9 @@ def summarize(estimator):
     Parameters
     ----------
     estimator : CNNClassifier
-        Fitted or not; two classes are assumed before `fit`.
+        Fitted or not.
+    n_classes : int, optional
+        By default those that were fitted, two before `fit`.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def summarize(estimator):
     ValueError
         Where the network cannot take images of this size.
     """
-    network, size = sketch_network(estimator)
+    network, size = sketch_network(estimator, n_classes)
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     fixed = sum(p.numel() for p in network.parameters() if not p.requires_grad)
     state = network.state_dict().values()
@@ -49,13 +51,15 @@ def summarize(estimator):
     }
 
 
-def sketch_network(estimator):
+def sketch_network(estimator, n_classes=None):
     """The network that a classifier would train, without weights or memory where it can be.
 
     Parameters
     ----------
     estimator : CNNClassifier
-        Fitted or not; two classes are assumed before `fit`.
+        Fitted or not.
+    n_classes : int, optional
+        By default those that were fitted, two before `fit`.
 
     Returns
     -------
@@ -70,7 +74,8 @@ def sketch_network(estimator):
     """
     backbone = get_backbone(estimator.backbone)
     size = estimator.image_size or backbone.input_size
-    n_classes = len(estimator.classes_) if estimator.initialized_ else 2
+    if n_classes is None:
+        n_classes = len(estimator.classes_) if estimator.initialized_ else 2
     n_outputs = 1 if n_classes == 2 else n_classes
 
     def build():
@@ -155,15 +160,36 @@ def describe_backbones():
 _COLUMNS = ["source", "input_size", "parameters", "macs", "feature_shape", "license", "url"]
 
 
-def _describe(backbone):
+def measure_backbone(backbone, size):
+    """Size of a trunk of which nothing is trained.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    size : int
+        Height and width of its images in pixels.
+
+    Returns
+    -------
+    dict
+        ``parameters``, without the ``statistics`` of its normalisations; ``macs`` and
+        ``feature_shape`` as :func:`summarize` has them.
+    """
     with seeded(0):
-        trunk, shape = probe(lambda: backbone.build(None), backbone.input_size)
+        trunk, shape = probe(lambda: backbone.build(None), size)
+    return {
+        "parameters": sum(p.numel() for p in trunk.parameters()),
+        "statistics": _count_statistics(trunk),
+        "macs": count_macs(trunk, size),
+        "feature_shape": shape,
+    }
+
+
+def _describe(backbone):
     return {
         "source": getattr(backbone.build, "source", None) or _locate(backbone.build),
         "input_size": backbone.input_size,
-        "parameters": sum(p.numel() for p in trunk.parameters()),
-        "macs": count_macs(trunk, backbone.input_size),
-        "feature_shape": shape,
+        **measure_backbone(backbone, backbone.input_size),
         "license": backbone.license,
         "url": backbone.url,
     }

@@ -13,6 +13,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def leave_reports_out(request, monkeypatch):
+    """Folders of comparisons get no page, which takes seconds, but where it is what is tested."""
+    if "report" not in request.keywords:
+        monkeypatch.setattr("skall.report.write_report", lambda comparison, path: path)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder with the real images and weights that lies beside the project."""

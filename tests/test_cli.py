@@ -175,7 +175,7 @@ def test_interrupted(few_cells, monkeypatch, tmp_path, capsys):
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skall.comparison.compare", interrupt)
+    monkeypatch.setattr("skall.comparison.cross_validation.run_comparison", interrupt)
     assert main(["compare", *TINY, "--out", str(tmp_path)]) == 130
     assert f"finished folds are kept in {str(tmp_path)!r}" in capsys.readouterr().err
     assert main(["compare", *TINY]) == 130
@@ -244,6 +244,7 @@ def test_a_mistake_does_not_take_the_folder(folder, tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("default:no patients:UserWarning", "default:the data:UserWarning")
+@pytest.mark.filterwarnings("default:the names of:UserWarning")
 def test_folds_and_patients_of_the_data(folder, tmp_path, capsys):
     paths = sorted(folder.rglob("*.png"))
     table = pd.DataFrame({"path": paths, "label": [path.parent.name for path in paths]})

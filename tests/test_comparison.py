@@ -28,6 +28,10 @@ from skall.comparison.folds import derive_seed, make_folds
 from skall.comparison.record import describe_value
 from skall.datasets import make_blood_cells
 from skall.metrics import METRICS, scorers
+from skall.statistics import corrected_t_interval
+
+
+ENDS = ("", "_std", "_low", "_high")
 
 
 def make_patients(n_classes=2, n_samples=120, n_patients=30):
@@ -311,11 +315,18 @@ def test_repeats_train_networks_from_other_seeds():
 def test_table():
     comparison = run(scoring=["accuracy", "log_loss"])
     table = comparison.table()
-    assert list(table) == ["accuracy", "accuracy_std", "log_loss", "log_loss_std"]
+    assert list(table) == [
+        *(f"{metric}{end}" for metric in ("accuracy", "log_loss") for end in ENDS),
+        *["trainable", "epochs", "trials", "fit_seconds", "conclusion"],
+    ]
     assert list(table.index) == ["logistic", "dummy"]
     accuracy = values_of(comparison, "logistic", "accuracy")
     assert table.loc["logistic", "accuracy"] == pytest.approx(accuracy.mean())
     assert table.loc["logistic", "accuracy_std"] == pytest.approx(accuracy.std(ddof=1))
+    low, high = corrected_t_interval(accuracy, 1 / 2)
+    assert table.loc["logistic", "accuracy_low"] == pytest.approx(low)
+    assert table.loc["logistic", "accuracy_high"] == pytest.approx(min(high, 1))
+    assert table.loc["logistic", "conclusion"] in ("better than dummy", "no difference shown to dummy")
     by_loss = run(scoring=["log_loss"]).table()["log_loss"]
     assert by_loss.is_monotonic_increasing
     assert "logistic" in repr(comparison)
@@ -362,16 +373,11 @@ def test_plots_are_displays_of_the_comparison():
     assert comparison.plot_errors(cells.data, n=2).figure_.axes
 
 
-def test_what_comes_later():
-    with pytest.raises(NotImplementedError, match="not implemented yet"):
-        run().report("report.html")
-
-
 def test_folder(tmp_path):
     comparison = run(out=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         *["comparison.json", "folds", "scores.csv", "predictions.csv", "table.csv"],
-        "accuracy.png",
+        *["accuracy.png", "samples.csv", "history.csv", "resources.csv", "protocol.json"],
     }
     with open(tmp_path / "scores.csv", newline="") as file:
         values = [float(row["value"]) for row in csv.DictReader(file)]

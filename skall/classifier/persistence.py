@@ -59,6 +59,21 @@ def save_classifier(classifier, folder):
     write_file(folder / DESCRIPTION_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
+def check_savable(classifier):
+    """Raise where a classifier, fitted or not, has a parameter that cannot be saved.
+
+    Parameters
+    ----------
+    classifier : CNNClassifier
+
+    Raises
+    ------
+    TypeError
+        That names the parameter.
+    """
+    _encode_params(classifier)
+
+
 def read_folder(folder):
     """What :func:`save_classifier` wrote; nothing is unpickled.
 

@@ -1,28 +1,40 @@
 """Cross-validation of several estimators over the same folds."""
 
-from contextlib import nullcontext
+import warnings
+from contextlib import ExitStack
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
-from tqdm import tqdm
 
+from skall.classifier import CNNClassifier
+from skall.classifier.persistence import check_savable
 from skall.comparison.candidates import make_baselines, make_candidates
-from skall.comparison.evaluation import evaluate_fold
-from skall.comparison.folds import make_folds
+from skall.comparison.description import (
+    describe_cv,
+    describe_estimators,
+    describe_protocol,
+    find_networks,
+)
+from skall.comparison.evaluation import evaluate_fold, find_last
+from skall.comparison.folds import make_folds, warn_of_unused_patients
+from skall.comparison.progress import Progress, watch
 from skall.comparison.record import Record, describe_call
-from skall.comparison.results import (
-    Comparison,
+from skall.comparison.results import Comparison
+from skall.comparison.tabulation import (
     count_trials,
     tabulate_choices,
     tabulate_histories,
     tabulate_predictions,
+    tabulate_resources,
+    tabulate_samples,
     tabulate_scores,
 )
+from skall.comparison.tracking import make_tracker
 from skall.comparison.tuning import check_search, describe_search, plan_search, prepare
 from skall.metrics import check_scoring_names, resolve_pos_label
 from skall.randomness import draw_seed
@@ -41,7 +53,9 @@ def compare(
     pos_label=None,
     n_jobs=None,
     out=None,
+    keep_weights=False,
     baselines=True,
+    tracking=None,
     tune=None,
     strategy="grid",
     trials=None,
@@ -80,14 +94,22 @@ def compare(
         Worker processes, as in joblib. The scores are the same to the last bit, because every
         worker computes with as many threads as this process does.
     out : path-like, optional
-        Folder for ``scores.csv``, ``predictions.csv``, ``table.csv`` and ``accuracy.png``. Every
-        finished fold is written there at once, and the same call goes on where it was stopped.
-        Meanwhile no other process can take the folder.
+        Folder for ``report.html``, ``scores.csv``, ``predictions.csv``, ``table.csv``,
+        ``accuracy.png`` and what else :meth:`Comparison.write` writes. Every finished fold is
+        written there at once, and the same call goes on where it was stopped. Meanwhile no other
+        process can take the folder. :meth:`Comparison.read` reads it again.
+    keep_weights : bool, default=False
+        Keep the network of every fold in `out`, which :func:`skall.load` reads:
+        ``folds/<estimator>/<repeat>-<fold>``. Of pipelines and searches the network that they end
+        in; other classifiers have no weights to keep.
     baselines : bool, default=True
         Add ``dummy``, which predicts the frequencies of the training labels. Where X are images
         (not flattened), also add logistic regressions of what a network may go by instead of the
         cell: ``mean colour``, ``image size``, ``border only`` and ``foreground area``, see
         :class:`skall.shortcuts.ShortcutFeatures`.
+    tracking : {None, "mlflow"}, default=None
+        ``"mlflow"`` logs a run of MLflow, with a child run for each estimator and fold, to where
+        MLflow's own settings say; needs ``skall[tracking]``.
     tune : dict of str to list, optional
         Values of parameters, for a list of backbones only: in every fold each network becomes a
         search over them (:func:`skall.search.make_search`, which says what the next two mean) that
@@ -101,7 +123,7 @@ def compare(
     random_state : int, RandomState or None, default=None
         Seed of folds and backbones. None draws one, or takes the one that `out` remembers.
     verbose : int, default=1
-        0 hides the progress bar.
+        0 hides the progress bars of folds, estimators and, in this process, epochs.
     **params
         Parameters of :class:`~skall.CNNClassifier`, for a list of backbones only.
 
@@ -120,7 +142,9 @@ def compare(
     Warns
     -----
     UserWarning
-        If a test part lacks a class, or `cv` has a group on both sides of a split.
+        If a test part lacks a class, `cv` has a group on both sides of a split, the names of the
+        files tell patients but there are no groups, or the networks had unequal budgets (see
+        :meth:`Comparison.flags`).
 
     Examples
     --------
@@ -133,17 +157,56 @@ def compare(
     >>> comparison.table()["balanced_accuracy"].round(1).to_dict()
     {'logistic': 0.8, 'dummy': 0.5}
     """
+    return run_comparison(**locals())
+
+
+def run_comparison(
+    *,
+    estimators,
+    X,
+    y,
+    groups,
+    cv,
+    repeats,
+    scoring,
+    pos_label,
+    n_jobs,
+    out,
+    keep_weights,
+    baselines,
+    tracking,
+    tune,
+    strategy,
+    trials,
+    random_state,
+    verbose,
+    params,
+    finish=None,
+):
+    """What :func:`compare` does, and a last change of the comparison before it is written.
+
+    Parameters
+    ----------
+    estimators ... params
+        As in :func:`compare`.
+    finish : callable, optional
+        Takes the comparison and returns the one that is written and returned.
+    """
     y, groups, classes = _check_samples(X, y, groups)
     pos_label = resolve_pos_label(classes, pos_label)
     scoring = check_scoring_names(scoring)
-    record = None if out is None else Record(out)
+    tracker = make_tracker(tracking)
+    if keep_weights and out is None:
+        raise ValueError("keep_weights=True needs a folder to keep them in: give `out`")
+    record = None if out is None else Record(out, keep_weights)
     remembered = (record and record.earlier) or {}
     seed = _pick_seed(random_state, remembered)
     n_threads = remembered.get("threads", torch.get_num_threads())
     images = find_images(X)
-    candidates, by_name = make_candidates(
-        estimators, make_baselines(shortcuts=images is not None) if baselines else None, params
-    )
+    beaten = make_baselines(shortcuts=images is not None) if baselines else {}
+    candidates, by_name = make_candidates(estimators, beaten, params)
+    if groups is None:
+        warn_of_unused_patients(images)
     folds = make_folds(y, groups, cv=cv, repeats=repeats, seed=seed)
     search = plan_search(
         tune, strategy, trials, by_name=by_name, grouped=groups is not None, pos_label=pos_label
@@ -152,31 +215,59 @@ def compare(
         check_search(search, candidates, folds, y, groups)
     settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
     settings |= {"positive class": str(pos_label), **describe_search(search)}
+    about = {
+        "estimators_": describe_estimators(candidates, beaten, len(classes)),
+        "samples_": tabulate_samples(y, groups, images),
+        "images_": images,
+    }
+    with_network = {name for name, c in candidates.items() if _ends_in_network(c)}
+    if keep_weights:
+        for name in with_network:
+            check_savable(find_last(candidates[name]))
 
     jobs = [(name, fold) for fold in folds for name in candidates]
     shared = {
         **{"X": X, "y": y, "groups": groups, "classes": classes, "pos_label": pos_label},
         **{"scoring": scoring, "n_threads": n_threads},
     }
-    with record.hold() if record else nullcontext():
+    with ExitStack() as stack:
+        call = describe_call(candidates, X, y, groups, folds, images, **settings)
         if record:
-            record.begin(describe_call(candidates, X, y, groups, folds, images, **settings))
-        results = [record and record.read(*job) for job in jobs]
+            stack.enter_context(record.hold())
+            record.begin(call)
+        if tracker:
+            stack.enter_context(tracker)
+            tracker.begin(call)
+        results = [record and record.read(*job, job[0] in with_network) for job in jobs]
+        done = [job for job, result in zip(jobs, results, strict=True) if result is not None]
+        progress = stack.enter_context(Progress(jobs, done, verbose))
+        # The epochs of other processes are not seen here.
+        watcher = progress.watcher if effective_n_jobs(n_jobs) == 1 else None
         tasks = [
             delayed(_run)(
                 number,
-                name,
-                *(candidates[name], _pick_own_seed(candidates[name], fold, by_name), search),
-                **{"fold": fold, "record": record, **shared},
+                *(name, candidates[name], _pick_own_seed(candidates[name], fold, by_name), search),
+                **{"fold": fold, "record": record, "watcher": watcher, **shared},
             )
             for number, (name, fold) in enumerate(jobs)
             if results[number] is None
         ]
-        for number, result in _run_all(tasks, n_jobs, verbose, n_finished=len(jobs) - len(tasks)):
+        for job, result in zip(jobs, results, strict=True):
+            if tracker and result is not None:
+                tracker.log_fold(*job, result)
+        for number, result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
             results[number] = result
+            progress.update(*jobs[number])
+            if tracker:
+                tracker.log_fold(*jobs[number], result)
 
         rows = [(*job, result) for job, result in zip(jobs, results, strict=True)]
         rows.sort(key=lambda row: list(candidates).index(row[0]))
+        protocol = {
+            **{"cv": describe_cv(cv, groups is not None), "folds": len(folds) // repeats},
+            **{"repeats": repeats, **settings, "grouped": groups is not None},
+            "tuned": {key: call[key] for key in call if key.startswith(("tune ", "strategy"))},
+        }
         comparison = Comparison(
             tabulate_scores(rows),
             tabulate_predictions(rows, y, groups, classes),
@@ -184,29 +275,35 @@ def compare(
             tabulate_choices(rows),
             count_trials(rows),
             history_=tabulate_histories(rows),
+            resources_=tabulate_resources(rows),
+            protocol_=describe_protocol(**protocol),
+            **about,
         )
+        comparison = finish(comparison) if finish else comparison
         if record:
             comparison.write(record.folder)
+        if tracker:
+            tracker.end(comparison, record and record.folder)
+    for flag in comparison.flags():
+        warnings.warn(flag, stacklevel=3)
     return comparison
 
 
-def _run_all(tasks, n_jobs, verbose, n_finished):
-    """Numbers and results of the tasks as they come in, with a progress bar."""
-    finished = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
-    total = n_finished + len(tasks)
-    with tqdm(total=total, initial=n_finished, desc="folds", disable=not verbose) as progress:
-        for number, name, result in finished:
-            progress.set_postfix_str(name, refresh=False)
-            progress.update()
-            yield number, result
-
-
-def _run(number, name, candidate, seed, search, *, fold, record, **options):
+def _run(number, name, candidate, seed, search, *, fold, record, watcher, **options):
     # Copied here, so that a fitted copy lives no longer than its fold.
-    result = evaluate_fold(name, prepare(candidate, seed, search), fold=fold, **options)
+    estimator = prepare(candidate, seed, search)
+    if watcher:
+        for network in find_networks(estimator):
+            watch(network, watcher)
+    result = evaluate_fold(name, estimator, fold=fold, **options)
     if record:
-        record.write(name, fold, result)
-    return number, name, result
+        network = find_last(estimator)
+        record.write(name, fold, result, network if _ends_in_network(estimator) else None)
+    return number, result
+
+
+def _ends_in_network(estimator):
+    return isinstance(find_last(estimator), CNNClassifier)
 
 
 def _pick_own_seed(candidate, fold, by_name):

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+# The base class of scikit-learn's searches has no public name.
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
@@ -93,7 +96,7 @@ def evaluate_fold(name, estimator, *, X, y, groups, fold, classes, pos_label, sc
         "seconds": seconds,
         "peak_memory": measure_peak_memory(),
     }
-    network = _find_last(estimator)
+    network = find_last(estimator)
     if hasattr(network, "history_frame_"):
         result["history"] = network.history_frame_.to_dict("list")
     if hasattr(estimator, "best_params_"):
@@ -127,11 +130,19 @@ def measure_peak_memory():
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _find_last(estimator):
-    """The estimator that a search has chosen, or that a pipeline ends in."""
+def find_last(estimator):
+    """The estimator that a pipeline ends in, or a search has chosen or chooses among.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted or not.
+    """
     if hasattr(estimator, "best_estimator_"):
-        return _find_last(estimator.best_estimator_)
-    return _find_last(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
+        return find_last(estimator.best_estimator_)
+    if isinstance(estimator, BaseSearchCV):
+        return find_last(estimator.estimator)
+    return find_last(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
 
 
 def _make_plain(value):

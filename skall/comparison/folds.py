@@ -4,10 +4,13 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from skall.datasets.cnmc_names import ORIGINAL
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ def _check_classes(folds, y, groups, cv):
             f"{len(untested)} of {len(folds)} test parts lack a class ({untested[0].title}: "
             f"{missing[0]!r}): what cannot be measured there is NaN, and means leave it out. "
             f"{advise(untested[0])}".rstrip(),
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -206,5 +209,24 @@ def _check_groups(folds, groups):
             f"cv has {len(parted)} of {len(names)} groups, as {example!r}, on both "
             "sides of a split: scores are too good where samples of a group are alike; an integer "
             "cv, or StratifiedGroupKFold, keeps them together",
+            stacklevel=5,
+        )
+
+
+def warn_of_unused_patients(images):
+    """Warn where the names of files tell the patients, but nothing keeps them together.
+
+    Parameters
+    ----------
+    images : Images or None
+        What is compared on, without groups.
+    """
+    stems = [PurePath(path).stem for path in getattr(images, "paths", [])]
+    subjects = [match["subject"].casefold() for match in map(ORIGINAL.fullmatch, stems) if match]
+    if 1 < len(set(subjects)) < len(subjects):
+        warnings.warn(
+            f"the names of {len(subjects)} files tell {len(set(subjects))} patients (C-NMC), but "
+            "there are no groups: a patient on both sides of a split makes scores too good; pass "
+            "groups=, as skall.datasets.load_cells returns them",
             stacklevel=4,
         )

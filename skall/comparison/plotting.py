@@ -7,6 +7,7 @@ from skall.displays.curves import PrecisionRecallDisplay, RocDisplay
 from skall.displays.errors import ErrorGalleryDisplay
 from skall.displays.learning import LearningCurvesDisplay
 from skall.displays.metric_bars import MetricBarsDisplay
+from skall.displays.parameter_table import ParameterTableDisplay
 from skall.displays.rank_diagram import CriticalDifferenceDisplay
 
 
@@ -108,13 +109,13 @@ class Plots:
         """
         return CriticalDifferenceDisplay.from_comparison(self, metric, **options)
 
-    def plot_errors(self, X, **options):
+    def plot_errors(self, X=None, **options):
         """The cells that were classified wrongly with the most confidence.
 
         Parameters
         ----------
-        X : array-like
-            The images that were compared on.
+        X : array-like, optional
+            The images that were compared on; those that the comparison knows by default.
         **options
             As :meth:`skall.displays.errors.ErrorGalleryDisplay.from_comparison`.
 
@@ -139,15 +140,16 @@ class Plots:
         """
         return LearningCurvesDisplay.from_comparison(self, names, **options)
 
-    def plot_cost(self, costs, *, label, **options):
+    def plot_cost(self, costs="macs", *, label=None, **options):
         """A metric against what each estimator costs.
 
         Parameters
         ----------
-        costs : dict of str to float
-            By estimator, such as ``get_estimator(name).summary()["macs"]``.
-        label : str
-            What the cost is, with its unit.
+        costs : str or dict of str to float, default="macs"
+            A column of :meth:`Comparison.budgets`, as ``"predict_ms"``; or a number for each
+            estimator that has one.
+        label : str, optional
+            What the cost is, with its unit; needed for numbers of your own.
         **options
             As :meth:`skall.displays.cost.CostDisplay.from_comparison`.
 
@@ -156,3 +158,17 @@ class Plots:
         skall.displays.cost.CostDisplay
         """
         return CostDisplay.from_comparison(self, costs, label=label, **options)
+
+    def plot_parameters(self, **options):
+        """A table of the networks' parameters, operations and cost.
+
+        Parameters
+        ----------
+        **options
+            As :meth:`skall.displays.parameter_table.ParameterTableDisplay.from_comparison`.
+
+        Returns
+        -------
+        skall.displays.parameter_table.ParameterTableDisplay
+        """
+        return ParameterTableDisplay.from_comparison(self, **options)

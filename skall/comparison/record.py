@@ -1,7 +1,8 @@
 """The folder of a comparison: what was asked, the folds that are finished, and the tables.
 
 ``comparison.json`` holds the fingerprint of the call, ``folds/<estimator>/<repeat>-<fold>.json``
-the result of each finished fold. While a process works there, ``lock.json`` says which.
+the result of each finished fold, and ``folds/<estimator>/<repeat>-<fold>/`` its network where
+weights are kept. While a process works there, ``lock.json`` says which.
 """
 
 import inspect
@@ -17,16 +18,10 @@ from urllib.parse import quote
 
 import joblib
 
-from skall.files import write_file
+from skall.files import write_json
 from skall.images.rows import FileImages
 
 _VERSIONS = ("skall", "torch", "scikit-learn")
-
-
-def write_json(path, content, indent=None):
-    """Write JSON as :func:`skall.files.write_file` does."""
-    text = json.dumps(content, indent=indent)
-    write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 class Record:
@@ -36,6 +31,8 @@ class Record:
     ----------
     folder : path-like
         Made when there is something to write.
+    keep_weights : bool, default=False
+        Keep fitted networks too; a fold without its network counts as not finished then.
 
     Attributes
     ----------
@@ -43,8 +40,9 @@ class Record:
         The fingerprint of the comparison that the folder already holds.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, keep_weights=False):
         self.folder = Path(folder)
+        self.keep_weights = keep_weights
         self._fingerprint = self.folder / "comparison.json"
         self._lock = self.folder / "lock.json"
         self._holder = None
@@ -89,7 +87,7 @@ class Record:
         # Of an estimator that only one of the two has, the name says enough.
         shared = {*self.earlier, *fingerprint} - _list_own(self.earlier, fingerprint)
         differences = [
-            f"{key}: {self.earlier.get(key)} there, {fingerprint.get(key)} now"
+            _explain(key, self.earlier.get(key), fingerprint.get(key))
             for key in fingerprint | self.earlier
             if key in shared and self.earlier.get(key) != fingerprint.get(key)
         ]
@@ -104,11 +102,13 @@ class Record:
         """Where the result of one estimator on one fold lies."""
         return self.folder / "folds" / quote(name, safe="") / f"{fold.repeat}-{fold.fold}.json"
 
-    def read(self, name, fold):
-        """That result, or None before it is finished."""
+    def read(self, name, fold, has_network=False):
+        """That result, or None before it is finished, with its network where weights are kept."""
         if self.earlier is None:
             return None
         path = self.path(name, fold)
+        if self.keep_weights and has_network and not path.with_suffix("").is_dir():
+            return None
         result = _read_json(path)
         if result is not None and not _is_result(result, len(fold.test)):
             raise ValueError(
@@ -117,8 +117,8 @@ class Record:
             )
         return result
 
-    def write(self, name, fold, result):
-        """Keep that result.
+    def write(self, name, fold, result, network=None):
+        """Keep that result, and the fitted network where there is one and weights are kept.
 
         Raises
         ------
@@ -131,7 +131,20 @@ class Record:
                 f"the folder {str(self.folder)!r} was given up or taken over meanwhile; the result "
                 f"of {name!r} on {fold.title} is not written there"
             )
-        write_json(self.path(name, fold), result)
+        path = self.path(name, fold)
+        if self.keep_weights and network is not None:
+            network.save(path.with_suffix(""))
+        # Last: with it, the fold is finished.
+        write_json(path, result)
+
+
+def _explain(key, there, now):
+    """What differs; of many parts, such as files, which."""
+    if not (isinstance(there, dict) and isinstance(now, dict)):
+        return f"{key}: {there} there, {now} now"
+    changed = [part for part in there | now if there.get(part) != now.get(part)]
+    some = ", ".join(map(repr, changed[:3])) + (", ..." if len(changed) > 3 else "")
+    return f"{key}: {len(changed)} of {len(there | now)} differ, {some}"
 
 
 def _is_result(content, n_samples):
@@ -265,23 +278,24 @@ def describe_call(estimators, X, y, groups, folds, images=None, **settings):
         for parameter, value in {"class": type(estimator), **estimator.get_params()}.items()
         if parameter not in ("verbose", "memory", "keep_on_device")
     }
-    # Without files the hash is that of X alone, so that their absence changes nothing.
-    samples = (X, _list_states(images.paths)) if isinstance(images, FileImages) else X
+    paths = images.paths if isinstance(images, FileImages) else []
     return {
         **{f"version of {package}": version(package) for package in _VERSIONS},
         **settings,
         "estimators": list(estimators),
         **parameters,
-        "X": joblib.hash(samples),
+        "X": joblib.hash(X),
+        "files": {path: _describe_state(path) for path in paths},
         "y": joblib.hash(y),
         "groups": joblib.hash(groups),
-        "folds": joblib.hash([(fold.train, fold.test) for fold in folds]),
+        "folds": {fold.title: joblib.hash((fold.train, fold.test)) for fold in folds},
     }
 
 
-def _list_states(paths):
-    """Size in bytes and time of change of each file."""
-    return [(status.st_size, status.st_mtime_ns) for status in map(os.stat, paths)]
+def _describe_state(path):
+    """Size in bytes and time of change of a file."""
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
 
 
 def describe_value(value):

@@ -1,22 +1,25 @@
-"""What a comparison found: tables and figures."""
+"""What a comparison found: tables, tests, ensembles, files."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
 
 import numpy as np
 import pandas as pd
 
+from skall.comparison.budgets import flag_budgets, tabulate_budgets
 from skall.comparison.candidates import BASELINES
+from skall.comparison.conclusions import conclude, describe_differences
 from skall.comparison.ensembles import check_members, measure, stack, vote
 from skall.comparison.plotting import Plots
-from skall.files import write_file
-from skall.metrics import LOWER_IS_BETTER
+from skall.comparison.storage import read_tables, write_tables
+from skall.comparison.tabulation import CHOICES, EPOCH, RESOURCES, SAMPLE
 from skall.displays.figures import draw_folds
+from skall.metrics import LOWER_IS_BETTER
 from skall.statistics import test_estimators
-
-CHOICES = ["estimator", "repeat", "fold", "parameter", "value"]
-EPOCH = ["estimator", "repeat", "fold", "epoch"]
+from skall.statistics.held_out import choose_metric
+from skall.statistics.intervals import tabulate_intervals
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,34 +47,142 @@ class Comparison(Plots):
     history_ : DataFrame
         One row per epoch of each network and fold, columns ``estimator, repeat, fold, epoch`` and
         what the network's ``history_frame_`` holds besides. Empty where nothing learns in epochs.
+    resources_ : DataFrame
+        One row per estimator and fold, columns ``estimator, repeat, fold, fit_seconds,
+        predict_seconds, peak_memory``; the last are the most bytes that the process held until
+        then.
+    samples_ : DataFrame
+        One row per sample, columns ``sample, file, height, width, group, y_true``; `file` is
+        absolute, height and width are the image's in pixels.
+    estimators_ : dict of str to dict
+        What each estimator is: ``class, baseline, params, network``.
+    protocol_ : dict
+        How they were compared: folds, seeds, metrics, versions of packages, machine.
+    images_ : Images or None
+        The images, where they are at hand; not written to files.
     """
 
     scores_: pd.DataFrame
     predictions_: pd.DataFrame
     pos_label_: object
-    best_params_: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHOICES))
+    best_params_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=CHOICES))
     trials_: dict = field(default_factory=dict)
     members_: dict = field(default_factory=dict)
-    history_: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=EPOCH))
+    history_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=EPOCH))
+    resources_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=RESOURCES))
+    samples_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SAMPLE))
+    estimators_: dict = field(default_factory=dict)
+    protocol_: dict = field(default_factory=dict)
+    images_: object = None
 
-    def table(self):
-        """Mean and standard deviation over the folds, the best estimator first.
+    def split_names(self):
+        """The names of the estimators, and of the baselines that they are to beat.
+
+        Returns
+        -------
+        rivals, baselines : list of str
+        """
+        names = self.scores_["estimator"].unique().tolist()
+        baselines = [
+            name
+            for name in names
+            if self.estimators_.get(name, {}).get("baseline", name in BASELINES)
+        ]
+        return [name for name in names if name not in baselines], baselines
+
+    def table(self, alpha=0.05):
+        """Every metric with its spread and interval, the best estimator first, and what is real.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            Level of the tests; the intervals have ``1 - alpha``.
 
         Returns
         -------
         DataFrame
-            Indexed by estimator, columns ``<metric>`` and ``<metric>_std`` (with n - 1 in the
-            denominator; NaN for a single fold). Sorted by balanced_accuracy, or by the first
-            metric where that was not asked for. A fold where a metric is NaN is left out of it.
+            Indexed by estimator. For each metric ``<metric>``, the mean over the folds;
+            ``<metric>_std`` (with n - 1 in the denominator; NaN for a single fold); and the ends
+            ``<metric>_low`` and ``<metric>_high`` of the corrected t interval (see
+            :meth:`intervals`). A fold where a metric is NaN is left out of it. Then ``trainable``,
+            ``epochs``, ``trials`` and ``fit_seconds`` of :meth:`budgets`, and ``conclusion``, which
+            says in words which differences are real: corrected resampled t-tests with Holm's
+            adjustment of the metric that the table is sorted by, balanced_accuracy or the first
+            where that was not asked for.
         """
         by_metric = self.scores_.groupby(["metric", "estimator"], sort=False)["value"]
-        columns = {}
+        spread, columns = by_metric.std(), {}
+        ends = self.intervals(confidence_level=1 - alpha).set_index(["metric", "estimator"])
         for metric in self.scores_["metric"].unique():
             columns[metric] = by_metric.mean()[metric]
-            columns[f"{metric}_std"] = by_metric.std()[metric]
+            columns[f"{metric}_std"] = spread[metric]
+            for end in ("low", "high"):
+                columns[f"{metric}_{end}"] = ends.loc[metric, end]
         table = pd.DataFrame(columns).rename_axis("estimator")
-        main = "balanced_accuracy" if "balanced_accuracy" in table else table.columns[0]
-        return table.sort_values(main, ascending=main in LOWER_IS_BETTER, kind="stable")
+        main = choose_metric(self.scores_)
+        table = table.sort_values(main, ascending=main in LOWER_IS_BETTER, kind="stable")
+        table = table.join(self.budgets()[["trainable", "epochs", "trials", "fit_seconds"]])
+        return table.assign(conclusion=pd.Series(conclude(self, main, alpha)))
+
+    def differences(self, metric=None, alpha=0.05):
+        """Say which differences are real: among the estimators, and against the baselines.
+
+        Parameters
+        ----------
+        metric : str, optional
+            By default balanced_accuracy, or the first where that was not computed.
+        alpha : float, default=0.05
+
+        Returns
+        -------
+        list of str
+            Sentences.
+        """
+        return describe_differences(self, metric, alpha)
+
+    def intervals(self, metrics=None, method="corrected_t", **options):
+        """Metrics with their intervals.
+
+        Parameters
+        ----------
+        metrics : str or iterable of str, optional
+            All that were computed by default.
+        method : {"corrected_t", "bootstrap", "exact", "wilson"}, default="corrected_t"
+            Over folds; over patients; of proportions.
+        **options
+            As :func:`skall.statistics.intervals.tabulate_intervals`.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``estimator, metric, value, low, high``.
+        """
+        options = {"pos_label": self.pos_label_} | options
+        return tabulate_intervals(
+            self.scores_, self.predictions_, metrics, method=method, **options
+        )
+
+    def budgets(self):
+        """What each estimator was given and took.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by estimator, columns ``trainable, non_trainable, macs, image_size, epochs,
+            trials, fit_seconds, predict_ms, peak_memory``; see
+            :func:`skall.comparison.budgets.tabulate_budgets`.
+        """
+        return tabulate_budgets(self)
+
+    def flags(self):
+        """What makes the comparison of the networks unequal: sizes, epochs, trials.
+
+        Returns
+        -------
+        list of str
+            Sentences; none where the budgets were equal.
+        """
+        return flag_budgets(self)
 
     def plot_accuracy(self, ax=None):
         """Bars of the mean accuracy with a point for each fold.
@@ -177,7 +288,16 @@ class Comparison(Plots):
             members_=self.members_ | {name: tuple(names)},
         )
 
-    def test(self, metric=None, method="corrected_t", *, names=None, rope=None, alpha=0.05):
+    def test(
+        self,
+        metric=None,
+        method="corrected_t",
+        *,
+        names=None,
+        references=None,
+        rope=None,
+        alpha=0.05,
+    ):
         """Tests between each two of the estimators.
 
         Parameters
@@ -189,6 +309,8 @@ class Comparison(Plots):
             training parts that overlap.
         names : iterable of str, optional
             The estimators to test; by default all but baselines. Each more weakens the others.
+        references : iterable of str, optional
+            Some of them: test only pairs of one of these and one of the others.
         rope : float, optional
             Half the width of the region of practical equivalence, for ``"bayesian_t"``.
         alpha : float, default=0.05
@@ -205,7 +327,7 @@ class Comparison(Plots):
             For an unknown metric, method or estimator, and for folds that do not suit the method.
         """
         known = self.scores_["estimator"].unique().tolist()
-        names = [n for n in known if n not in BASELINES] if names is None else list(names)
+        names = self.split_names()[0] if names is None else list(names)
         unknown = [name for name in names if name not in known]
         if unknown or len(names) < 2:
             found = f"there is no estimator {unknown[0]!r}" if unknown else f"got {names}"
@@ -214,39 +336,67 @@ class Comparison(Plots):
             self.scores_[self.scores_["estimator"].isin(names)],
             self.predictions_[self.predictions_["estimator"].isin(names)],
             **{"metric": metric, "method": method, "pos_label": self.pos_label_},
-            **{"rope": rope, "alpha": alpha},
+            **{"references": references, "rope": rope, "alpha": alpha},
         )
 
     def report(self, path):
-        """A page with every table and figure."""
-        raise NotImplementedError("Comparison.report is not implemented yet")
+        """Write a page with every table and figure, and the tables beside it.
+
+        The page needs no network and no other file. ``table.csv``, ``table.tex``,
+        ``predictions.csv`` and ``model_card.md`` are written into the same folder.
+
+        Parameters
+        ----------
+        path : path-like
+            As ``"report.html"``.
+
+        Returns
+        -------
+        pathlib.Path
+            Of the page.
+
+        Raises
+        ------
+        ValueError
+            If the path does not end in ``.html``.
+        """
+        # Here, because drawing and templates are needed by nothing else.
+        from skall.report import write_report
+
+        return write_report(self, path)
 
     def write(self, folder):
-        """Write ``scores.csv``, ``predictions.csv``, ``table.csv`` and ``accuracy.png``.
+        """Write everything: tables, ``accuracy.png`` and ``report.html``.
 
-        Numbers are written as the shortest text that reads back as the same float64. Without the
-        accuracy among the metrics there is no figure; where parameters were chosen there is
-        ``best_params.csv``.
+        :meth:`read` reads it again. Numbers are written as the shortest text that reads back as
+        the same float64. Without the accuracy among the metrics there is no figure of it; where
+        parameters were chosen there is ``best_params.csv``.
 
         Parameters
         ----------
         folder : path-like
         """
-        tables = {
-            "scores.csv": self.scores_.set_index("estimator"),
-            "predictions.csv": self.predictions_.set_index("estimator"),
-            "table.csv": self.table(),
-        }
-        if len(self.best_params_):
-            tables["best_params.csv"] = self.best_params_.set_index("estimator")
-        for name, table in tables.items():
-            write_file(Path(folder) / name, table.to_csv)
-        if "accuracy" in set(self.scores_["metric"]):
-            figure = self.plot_accuracy().figure
-            write_file(
-                Path(folder) / "accuracy.png",
-                lambda path: figure.savefig(path, format="png", dpi=150),
-            )
+        write_tables(self, folder)
+        self.report(Path(folder) / "report.html")
+
+    @classmethod
+    def read(cls, folder):
+        """What :meth:`write`, or :func:`compare` with ``out=``, has left in a folder.
+
+        Parameters
+        ----------
+        folder : path-like
+
+        Returns
+        -------
+        Comparison
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If there is no finished comparison, or a file is damaged.
+        """
+        return cls(**read_tables(folder))
 
     def to_dict(self):
         """What :meth:`table` holds and the folds' values, as JSON can hold it.
@@ -254,94 +404,41 @@ class Comparison(Plots):
         Returns
         -------
         dict
-            ``{estimator: {metric: {"mean": float, "std": float, "folds": [float, ...]}}}`` in the
-            order of :meth:`table`; None stands for NaN.
+            ``{estimator: {metric: {"mean": float, "std": float, "low": float, "high": float,
+            "folds": [float, ...]}, ..., "conclusion": str}}`` in the order of :meth:`table`; None
+            stands for NaN.
         """
         table = self.table()
         folds = self.scores_.groupby(["estimator", "metric"])["value"].agg(list)
         metrics = self.scores_["metric"].unique()
+        parts = {"mean": "", "std": "_std", "low": "_low", "high": "_high"}
         return {
             name: {
                 metric: {
-                    "mean": _none_if_nan(table.at[name, metric]),
-                    "std": _none_if_nan(table.at[name, f"{metric}_std"]),
+                    **{
+                        part: _none_if_nan(row[f"{metric}{suffix}"])
+                        for part, suffix in parts.items()
+                    },
                     "folds": [_none_if_nan(value) for value in folds[name, metric]],
                 }
                 for metric in metrics
             }
-            for name in table.index
+            | {"conclusion": row["conclusion"]}
+            for name, row in table.iterrows()
         }
 
     def __repr__(self):
-        table = self.table()
+        table, metrics = self.table(), self.scores_["metric"].unique()
         cells = {
-            name: [
-                f"{row[metric]:.3f} ± {row[f'{metric}_std']:.3f}" for metric in table.columns[::2]
-            ]
+            name: [f"{row[metric]:.3f} ± {row[f'{metric}_std']:.3f}" for metric in metrics]
             for name, row in table.iterrows()
         }
-        frame = pd.DataFrame(cells, index=table.columns[::2])
-        return frame.to_string(line_width=get_terminal_size((100, 24)).columns)
+        frame = pd.DataFrame(cells, index=metrics).T
+        text = frame.to_string(line_width=get_terminal_size((100, 24)).columns)
+        rivals, _ = self.split_names()
+        said = [f"{name}: {table.at[name, 'conclusion']}" for name in table.index if name in rivals]
+        return "\n".join([text, *said, *self.flags()])
 
 
 def _none_if_nan(value):
     return None if np.isnan(value) else float(value)
-
-
-def tabulate_scores(results):
-    """The scores of ``(name, fold, result)`` triples as one table."""
-    rows = [
-        (name, fold.repeat, fold.fold, metric, value)
-        for name, fold, result in results
-        for metric, value in result["scores"].items()
-    ]
-    return pd.DataFrame(rows, columns=["estimator", "repeat", "fold", "metric", "value"])
-
-
-def tabulate_predictions(results, y, groups, classes):
-    """The out-of-fold probabilities of ``(name, fold, result)`` triples as one table."""
-    columns = [f"proba_{label}" for label in classes.tolist()]
-    parts = []
-    for name, fold, result in results:
-        part = pd.DataFrame({"sample": fold.test})
-        part.insert(0, "estimator", name)
-        part.insert(1, "repeat", fold.repeat)
-        part.insert(2, "fold", fold.fold)
-        part["group"] = None if groups is None else groups[fold.test]
-        part["y_true"] = y[fold.test]
-        unknown = np.full((len(part), len(columns)), np.nan)
-        part[columns] = unknown if result["proba"] is None else result["proba"]
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
-
-
-def tabulate_choices(results):
-    """What the searches of ``(name, fold, result)`` triples chose as one table."""
-    rows = [
-        (name, fold.repeat, fold.fold, parameter, value)
-        for name, fold, result in results
-        for parameter, value in result.get("best_params", {}).items()
-    ]
-    # As objects: else whole numbers beside fractions would become fractions.
-    table = pd.DataFrame(rows, columns=CHOICES, dtype=object)
-    return table.astype({"estimator": str, "repeat": int, "fold": int, "parameter": str})
-
-
-def tabulate_histories(results):
-    """The epochs of ``(name, fold, result)`` triples as one table."""
-    rows = [
-        {"estimator": name, "repeat": fold.repeat, "fold": fold.fold}
-        | dict(zip(result["history"], values, strict=True))
-        for name, fold, result in results
-        if "history" in result
-        for values in zip(*result["history"].values(), strict=True)
-    ]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=EPOCH)
-
-
-def count_trials(results):
-    """The largest number of trials in a fold, by the name of ``(name, fold, result)`` triples."""
-    trials = {}
-    for name, _, result in results:
-        trials[name] = max(trials.get(name, 1), result.get("trials", 1))
-    return trials

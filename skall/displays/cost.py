@@ -2,10 +2,16 @@
 
 import numpy as np
 
-from skall.displays.held_out import choose_names
-from skall.displays.metric_bars import tabulate_intervals
 from skall.displays.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
-from skall.statistics.held_out import choose_metric
+from skall.statistics.held_out import choose_metric, choose_names
+from skall.statistics.intervals import tabulate_intervals
+
+COSTS = {
+    "macs": "multiply-accumulates per image",
+    "trainable": "parameters trained",
+    "predict_ms": "milliseconds to predict an image",
+    "fit_seconds": "seconds to fit",
+}
 
 
 class CostDisplay:
@@ -30,17 +36,18 @@ class CostDisplay:
         self.label = label
 
     @classmethod
-    def from_comparison(cls, comparison, costs, *, label, metric=None, ax=None):
+    def from_comparison(cls, comparison, costs="macs", *, label=None, metric=None, ax=None):
         """Draw a comparison's estimators that have a cost.
 
         Parameters
         ----------
         comparison : Comparison
-        costs : dict of str to float
-            By estimator, 0 or more: multiply-accumulates, milliseconds, parameters. Estimators
-            that are not there, as baselines, are left out.
-        label : str
-            What the cost is, with its unit.
+        costs : str or dict of str to float, default="macs"
+            One of :data:`COSTS`, a column of the comparison's ``budgets()``; or numbers of 0 or
+            more by estimator. Estimators without a cost, as baselines have no parameters, are
+            left out.
+        label : str, optional
+            What the cost is, with its unit; needed for numbers of your own.
         metric : str, optional
             By default balanced_accuracy, or the first where that was not computed.
         ax : matplotlib.axes.Axes, optional
@@ -56,6 +63,15 @@ class CostDisplay:
             For an unknown estimator or metric, no costs, and costs that are negative or not
             finite.
         """
+        if isinstance(costs, str):
+            if costs not in COSTS:
+                raise ValueError(f"unknown cost {costs!r}; possible: {', '.join(COSTS)}")
+            label = label or COSTS[costs]
+            costs = comparison.budgets()[costs].dropna().to_dict()
+            if not costs:
+                raise ValueError(f"no estimator has a known number of {label}")
+        elif label is None:
+            raise ValueError("label is needed: what the costs are, with their unit")
         names = choose_names(comparison.scores_, list(costs))
         wrong = [n for n in names if not (np.isfinite(costs[n]) and costs[n] >= 0)]
         if wrong:
@@ -64,7 +80,7 @@ class CostDisplay:
                 "it out where it is unknown"
             )
         metric = choose_metric(comparison.scores_, metric)
-        table = tabulate_intervals(comparison, [metric], names)
+        table = tabulate_intervals(comparison.scores_, comparison.predictions_, metric, names=names)
         table["cost"] = table["estimator"].map(costs).astype(float)
         return cls(table, label).plot(ax)
 

@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pandas as pd
 
-from skall.images import as_images
 from skall.displays.held_out import read_folds
 from skall.displays.style import make_axes, make_panels, quote
+from skall.images import as_images
 from skall.statistics.held_out import list_classes
 
 # Characters that fit above an image.
@@ -90,15 +90,15 @@ class ErrorGalleryDisplay:
         self.files = files
 
     @classmethod
-    def from_comparison(cls, comparison, X, *, n=12, names=None, ax=None):
+    def from_comparison(cls, comparison, X=None, *, n=12, names=None, ax=None):
         """Draw the gallery of a comparison.
 
         Parameters
         ----------
         comparison : Comparison
-        X : array-like
+        X : array-like, optional
             The images that were compared on, in the same order; see
-            :func:`skall.images.as_images`.
+            :func:`skall.images.as_images`. By default those that the comparison knows.
         n : int, default=12
             How many at most.
         names : str or iterable of str, optional
@@ -117,7 +117,9 @@ class ErrorGalleryDisplay:
             than what was compared.
         """
         errors = find_confident_errors(comparison, n, names)
-        images = as_images(X)
+        images = comparison.images_ if X is None else as_images(X)
+        if images is None:
+            raise ValueError("the images are not at hand: pass X, as to the comparison")
         last = comparison.predictions_["sample"].max()
         if len(images) <= last:
             raise ValueError(
@@ -125,8 +127,10 @@ class ErrorGalleryDisplay:
                 "the comparison"
             )
         pictures = [images.open(row) for row in errors["sample"]]
-        paths = getattr(images, "paths", None)
-        files = None if paths is None else [os.path.basename(paths[s]) for s in errors["sample"]]
+        known = comparison.samples_["file"] if X is None else getattr(images, "paths", None)
+        paths = None if known is None else [known[sample] for sample in errors["sample"]]
+        named = paths is not None and all(isinstance(p, str) and os.path.isabs(p) for p in paths)
+        files = [os.path.basename(path) for path in paths] if named else None
         return cls(errors, pictures, files).plot(ax)
 
     def plot(self, ax=None):

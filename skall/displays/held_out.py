@@ -3,55 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from skall.metrics import LOWER_IS_BETTER, resolve_pos_label
-from skall.statistics.held_out import list_classes, read_outcome
-
-
-def choose_names(table, names=None):
-    """Names of estimators, checked.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With a column ``estimator``.
-    names : str or iterable of str, optional
-        All by default.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    ValueError
-        For an estimator that is not there, or none at all.
-    """
-    known = table["estimator"].unique().tolist()
-    names = known if names is None else [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        found = f"there is no estimator {unknown[0]!r}" if unknown else "names is empty"
-        raise ValueError(f"{found}; there are {', '.join(map(repr, known))}")
-    return list(dict.fromkeys(names))
-
-
-def tabulate_folds(scores, metric, names):
-    """Values of a metric by (repeat, fold) and estimator, the best mean first.
-
-    Parameters
-    ----------
-    scores : DataFrame
-    metric : str
-    names : list of str
-
-    Returns
-    -------
-    DataFrame
-    """
-    rows = scores[(scores["metric"] == metric) & scores["estimator"].isin(names)]
-    folds = rows.pivot(index=["repeat", "fold"], columns="estimator", values="value")[names]
-    lower_wins = metric in LOWER_IS_BETTER
-    return folds[folds.mean().sort_values(ascending=lower_wins, kind="stable").index]
+from skall.metrics import resolve_pos_label
+from skall.statistics.held_out import choose_names, list_classes, read_outcome
 
 
 def choose_class(comparison, pos_label=None):

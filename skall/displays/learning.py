@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from skall.displays.held_out import choose_names
 from skall.displays.style import BLUE, VERMILLION, draw_band, make_panels, quote
+from skall.statistics.held_out import choose_names
 
 MEASURES = {"loss": "loss", "acc": "accuracy"}
 PARTS = {"train": ("training", BLUE, "-", "o"), "valid": ("validation", VERMILLION, "--", "s")}

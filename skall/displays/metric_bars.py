@@ -1,74 +1,8 @@
 """Bars of metrics with their intervals."""
 
-import numpy as np
-import pandas as pd
-
-from skall.metrics import LOWER_IS_BETTER
-from skall.displays.held_out import choose_names, tabulate_folds
 from skall.displays.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
-from skall.statistics import bootstrap_intervals, corrected_t_interval
-from skall.statistics.held_out import choose_metric, derive_test_ratio
-
-INTERVALS = {
-    "corrected_t": "corrected t interval over folds",
-    "bootstrap": "bootstrap interval over samples or groups",
-}
-
-
-def tabulate_intervals(comparison, metrics, names=None, interval="corrected_t", random_state=None):
-    """Means of metrics over the folds, with 95 % intervals.
-
-    Parameters
-    ----------
-    comparison : Comparison
-    metrics : list of str
-    names : str or iterable of str, optional
-    interval : {"corrected_t", "bootstrap"}, default="corrected_t"
-        See :func:`skall.statistics.corrected_t_interval` and
-        :func:`skall.statistics.bootstrap_intervals`.
-    random_state : int, numpy.random.Generator or None, default=None
-        Of the bootstrap.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``estimator, metric, value, low, high``, the best estimator of the first metric
-        first. NaN where there is no value, or no interval: with a single fold, with folds that all
-        test the same samples, and for the bootstrap of estimators without probabilities.
-
-    Raises
-    ------
-    ValueError
-        For an unknown metric, estimator or interval.
-    """
-    if interval not in INTERVALS:
-        raise ValueError(f"interval must be 'corrected_t' or 'bootstrap', got {interval!r}")
-    scores, predictions = comparison.scores_, comparison.predictions_
-    names = choose_names(scores, names)
-    metrics = [choose_metric(scores, metric) for metric in metrics]
-    names = tabulate_folds(scores, metrics[0], names).columns.tolist()
-    if interval == "bootstrap":
-        chosen = predictions[predictions["estimator"].isin(names)]
-        options = {"pos_label": comparison.pos_label_, "random_state": random_state}
-        ends = bootstrap_intervals(chosen, metrics, **options)
-        ends = {(r.estimator, r.metric): (r.low, r.high) for r in ends.itertuples()}
-    rows = []
-    for metric in metrics:
-        for name, values in tabulate_folds(scores, metric, names)[names].items():
-            if interval == "bootstrap":
-                low, high = ends[name, metric]
-            else:
-                low, high = _find_ends(values.dropna(), predictions, name)
-            rows.append((name, metric, values.mean(), low, high))
-    return pd.DataFrame(rows, columns=["estimator", "metric", "value", "low", "high"])
-
-
-def _find_ends(values, predictions, name):
-    """Corrected t interval, where every fold was trained on the samples it does not test."""
-    ratio = derive_test_ratio(predictions, name)
-    if len(values) < 2 or ratio is None:
-        return np.nan, np.nan
-    return corrected_t_interval(values, ratio)
+from skall.metrics import LOWER_IS_BETTER
+from skall.statistics.intervals import INTERVALS, tabulate_intervals
 
 
 class MetricBarsDisplay:
@@ -77,9 +11,9 @@ class MetricBarsDisplay:
     Parameters
     ----------
     table : DataFrame
-        From :func:`tabulate_intervals`.
-    interval : {"corrected_t", "bootstrap"}, default="corrected_t"
-        What the whiskers are called.
+        From :func:`skall.statistics.intervals.tabulate_intervals`.
+    interval : str, default="corrected_t"
+        One of :data:`skall.statistics.intervals.INTERVALS`: what the whiskers are called.
 
     Attributes
     ----------
@@ -100,7 +34,7 @@ class MetricBarsDisplay:
         *,
         names=None,
         interval="corrected_t",
-        random_state=None,
+        random_state=0,
         ax=None,
     ):
         """Draw metrics of a comparison: one has a bar per estimator, several have groups of bars.
@@ -112,9 +46,9 @@ class MetricBarsDisplay:
             All whose higher values are better by default.
         names : str or iterable of str, optional
             Estimators; all by default.
-        interval : {"corrected_t", "bootstrap"}, default="corrected_t"
-            See :func:`tabulate_intervals`.
-        random_state : int, numpy.random.Generator or None, default=None
+        interval : str, default="corrected_t"
+            One of :data:`skall.statistics.intervals.INTERVALS`.
+        random_state : int, numpy.random.Generator or None, default=0
             Of the bootstrap.
         ax : matplotlib.axes.Axes, optional
             A new figure by default.
@@ -131,10 +65,13 @@ class MetricBarsDisplay:
         known = comparison.scores_["metric"].unique()
         if metrics is None:
             metrics = [m for m in known if m not in LOWER_IS_BETTER] or known
-        metrics = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
-        if not metrics:
-            raise ValueError(f"metrics is empty; there are {', '.join(known)}")
-        table = tabulate_intervals(comparison, metrics, names, interval, random_state)
+        table = tabulate_intervals(
+            comparison.scores_,
+            comparison.predictions_,
+            metrics,
+            **{"names": names, "method": interval, "pos_label": comparison.pos_label_},
+            random_state=random_state,
+        )
         return cls(table, interval).plot(ax)
 
     def plot(self, ax=None):

@@ -1,10 +1,9 @@
 """The critical-difference diagram."""
 
-from skall.metrics import LOWER_IS_BETTER
-from skall.displays.held_out import choose_names, tabulate_folds
 from skall.displays.style import describe_metric, make_axes, quote
+from skall.metrics import LOWER_IS_BETTER
 from skall.statistics import friedman_test
-from skall.statistics.held_out import choose_metric
+from skall.statistics.held_out import choose_metric, choose_names, tabulate_folds
 
 
 class CriticalDifferenceDisplay:

@@ -151,6 +151,20 @@ def describe_metric(metric):
     return metric.replace("_", " ")
 
 
+def shorten_number(value):
+    """A large number with a unit prefix: thousands, millions, billions.
+
+    Examples
+    --------
+    >>> shorten_number(21_170_497), shorten_number(840)
+    ('21.2 M', '840')
+    """
+    for size, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{prefix}"
+    return f"{value:.3g}"
+
+
 def draw_band(ax, x, mean, std, colour, limits=(-np.inf, np.inf)):
     """The mean plus and minus the standard deviation, where that is known.
 

@@ -3,7 +3,7 @@
 from hashlib import blake2b
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 BACKGROUND = (255, 255, 255)
 RESIZES = ("stretch", "pad", "crop")
@@ -39,6 +39,14 @@ def convert_to_rgb(picture):
         canvas = Image.new("RGBA", picture.size, (*BACKGROUND, 255))
         return Image.alpha_composite(canvas, picture).convert("RGB")
     return picture.convert("RGB")
+
+
+def measure_upright(picture):
+    """Height and width of a PIL image as :func:`convert_to_rgb` turns it, in pixels."""
+    width, height = picture.size
+    # Orientations from 5 on lie on their side.
+    turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    return (width, height) if turned else (height, width)
 
 
 def _scale_to_8_bits(picture):

@@ -12,6 +12,7 @@ from skall.images.pixels import (
     check_pixels,
     convert_to_rgb,
     digest,
+    measure_upright,
     picture_from_array,
     resize_picture,
 )
@@ -42,6 +43,11 @@ class Images:
         if row not in self._digests:
             self._digests[row] = self._digest(row)
         return self._digests[row]
+
+    def measure(self, row):
+        """Height and width of the row's image in pixels."""
+        width, height = self.open(row).size
+        return height, width
 
     def read(self, row, size, store):
         """One row as a uint8 array ``(size, size, 3)``, through the store."""
@@ -97,9 +103,16 @@ class FileImages(Images):
         return os.fsencode(f"{path}|{status.st_size}|{status.st_mtime_ns}")
 
     def open(self, row):
+        return self._read_file(row, convert_to_rgb)
+
+    def measure(self, row):
+        # The head of the file tells; nothing is decoded.
+        return self._read_file(row, measure_upright)
+
+    def _read_file(self, row, read):
         try:
             with Image.open(self.paths[row]) as picture:
-                return convert_to_rgb(picture)
+                return read(picture)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
             reason = (
                 "no image format is recognised"
@@ -156,6 +169,9 @@ class ArrayImages(Images):
 
     def open(self, row):
         return picture_from_array(self.array[row])
+
+    def measure(self, row):
+        return self.array.shape[1:3]
 
     def read(self, row, size, store):
         if self.array.dtype == np.uint8 and self.array.shape[1:] == (size, size, 3):

@@ -1,6 +1,6 @@
 """Tests between all pairs of estimators of a comparison."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,7 @@ def test_estimators(
     *,
     metric=None,
     method="corrected_t",
+    references=None,
     pos_label=None,
     test_ratio=None,
     rope=None,
@@ -60,6 +61,9 @@ default="corrected_t"
         :func:`mcnemar_test`, :func:`delong_test`, :func:`friedman_test`, :func:`bayesian_t_test`.
         McNemar's and DeLong's use the predictions of the first repeat, pooled over its folds;
         DeLong's allows for groups where they are known.
+    references : iterable of str, optional
+        Test only pairs of one of these and one of the others: every network against the baselines,
+        say, without the pairs among either.
     pos_label : label, optional
         The positive class of two, for DeLong's test.
     test_ratio : float, optional
@@ -118,7 +122,7 @@ default="corrected_t"
     if rope is not None and method != "bayesian_t":
         raise ValueError(f"rope belongs to method='bayesian_t' and has no part in {method!r}")
     metric = _choose_metric(scores, metric, method)
-    pairs = list(combinations(names, 2))
+    pairs = _list_pairs(names, references)
     if method in METRIC_OF:
         level = {"confidence_level": 1 - alpha}
         results = compare_samples(predictions, pairs, method, pos_label=pos_label, **level)
@@ -138,6 +142,19 @@ default="corrected_t"
 
 # A test of estimators, not one that pytest should run where it is imported.
 test_estimators.__test__ = False
+
+
+def _list_pairs(names, references):
+    if references is None:
+        return list(combinations(names, 2))
+    references = list(references)
+    unknown = [name for name in references if name not in names]
+    pairs = list(product([name for name in names if name not in references], references))
+    if unknown or not pairs:
+        raise ValueError(
+            f"references must be some, but not all, of the estimators {names}; got {references}"
+        )
+    return pairs
 
 
 def _conclude(table, alpha):

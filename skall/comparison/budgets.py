@@ -1,0 +1,97 @@
+"""What the estimators of a comparison were given and took: whether their chances were equal."""
+
+import numpy as np
+import pandas as pd
+
+from skall.displays.style import shorten_number
+
+# Below this ratio of parameters trained, sizes are taken for alike.
+UNEQUAL = 10
+
+
+def tabulate_budgets(comparison):
+    """Size, training and cost of each estimator.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    DataFrame
+        Indexed by estimator in the order of the scores. ``trainable``, ``non_trainable``: numbers
+        of parameters; ``macs``: multiply-accumulates for an image; ``image_size`` in pixels;
+        ``epochs``: mean over the folds; ``trials``: combinations of parameters tried in a fold;
+        ``fit_seconds``: mean over the folds; ``predict_ms``: milliseconds per image for labels and
+        probabilities; ``peak_memory``: bytes that the process held at most until then. NaN where
+        it is not known or there is none.
+    """
+    names = comparison.scores_["estimator"].unique()
+    table = pd.DataFrame(index=pd.Index(names, name="estimator"))
+    networks = {name: about.get("network") for name, about in comparison.estimators_.items()}
+    for key in ("trainable", "non_trainable", "macs", "image_size"):
+        table[key] = [(networks.get(name) or {}).get(key, np.nan) for name in names]
+    table = table.astype(float)
+    epochs = comparison.history_.groupby(["estimator", "repeat", "fold"]).size()
+    table["epochs"] = epochs.groupby("estimator").mean()
+    table["trials"] = [comparison.trials_.get(name, 1) for name in names]
+    resources = comparison.resources_.groupby("estimator")
+    table["fit_seconds"] = resources["fit_seconds"].mean()
+    n_tested = comparison.predictions_.groupby("estimator").size()
+    table["predict_ms"] = 1000 * resources["predict_seconds"].sum() / n_tested
+    table["peak_memory"] = resources["peak_memory"].max()
+    return table
+
+
+def flag_budgets(comparison):
+    """Sentences about budgets that were not equal.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    list of str
+        Empty where all networks had the same chances. Sizes count where one trains ten times as
+        many parameters as another, and where a trunk is frozen in one and trained in another.
+    """
+    table = tabulate_budgets(comparison)
+    trained = table[table["epochs"].notna()]
+    flags = []
+    if len(trained) > 1:
+        flags += _flag_parts(trained) + _flag_sizes(trained) + _flag_epochs(trained)
+    networks = table[table["trainable"].notna()]
+    if len(networks) and networks["trials"].nunique() > 1:
+        listed = _list(networks["trials"], "{:.0f}")
+        flags.append(f"Unequal tuning: combinations tried in each fold are {listed}.")
+    return flags
+
+
+def _flag_parts(table):
+    """Frozen trunks beside trained ones: a head has a small share of the parameters."""
+    frozen = table["non_trainable"] > table["trainable"]
+    if frozen.all() or not frozen.any():
+        return []
+    return [
+        f"Unequal training: most parameters of {', '.join(table.index[frozen])} were frozen, those "
+        f"of {', '.join(table.index[~frozen])} were trained."
+    ]
+
+
+def _flag_sizes(table):
+    known = table["trainable"].dropna().sort_values()
+    if len(known) < 2 or known.iloc[-1] < UNEQUAL * known.iloc[0]:
+        return []
+    ends = " and ".join(f"{shorten_number(known.iloc[i])} of {known.index[i]}" for i in (0, -1))
+    return [f"Unequal sizes: the parameters trained lie between the {ends}."]
+
+
+def _flag_epochs(table):
+    if table["epochs"].nunique() < 2:
+        return []
+    return [f"Unequal epochs, on average over the folds: {_list(table['epochs'], '{:.3g}')}."]
+
+
+def _list(values, form):
+    return ", ".join(f"{form.format(value)} for {name}" for name, value in values.items())

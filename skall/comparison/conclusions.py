@@ -1,0 +1,128 @@
+"""Which differences between the estimators of a comparison are real, in words."""
+
+from skall.statistics import summarise_differences
+from skall.statistics.pairs import EQUIVALENT, NO_DIFFERENCE
+
+
+def test_families(comparison, metric=None, alpha=0.05):
+    """Corrected resampled t-tests among the estimators, and of each against the baselines.
+
+    Two families of tests, each with Holm's adjustment: a question about the networks is not to
+    lose power to those about the baselines.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    metric : str, optional
+        By default balanced_accuracy, or the first where that was not computed.
+    alpha : float, default=0.05
+
+    Returns
+    -------
+    families : list of DataFrame
+        As :meth:`skall.comparison.Comparison.test` gives; none for a family without pairs.
+    reason : str or None
+        Why there are no tests, where folds do not allow them.
+    """
+    rivals, baselines = comparison.split_names()
+    families, options = [], {"metric": metric, "alpha": alpha}
+    try:
+        if len(rivals) > 1:
+            families.append(comparison.test(names=rivals, **options))
+        if rivals and baselines:
+            names = rivals + baselines
+            families.append(comparison.test(names=names, references=baselines, **options))
+    except ValueError as exc:
+        return [], str(exc)
+    return families, None
+
+
+# Not one that pytest should run where it is imported.
+test_families.__test__ = False
+
+
+def describe_differences(comparison, metric=None, alpha=0.05):
+    """Sentences that say which differences are real.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    metric : str, optional
+    alpha : float, default=0.05
+
+    Returns
+    -------
+    list of str
+        Those of each family of :func:`test_families`.
+    """
+    families, reason = test_families(comparison, metric, alpha)
+    if reason:
+        return [f"Differences were not tested: {reason}."]
+    rivals, baselines = comparison.split_names()
+    sentences = []
+    for tests in families:
+        against = set(tests["estimator_b"]) <= {*baselines}
+        sentences += (
+            _describe_against(tests, rivals) if against else summarise_differences(tests, alpha)
+        )
+    return sentences
+
+
+def _describe_against(tests, rivals):
+    """What each estimator is, against the baselines: once for those that are alike."""
+    said = _relate_all([tests], rivals)
+    alike = {}
+    for name in rivals:
+        alike.setdefault(_write(said[name]), []).append(name)
+    return [
+        "Against the baselines, by the same test: "
+        + "; ".join(f"{', '.join(names)}: {text}" for text, names in alike.items())
+        + "."
+    ]
+
+
+def conclude(comparison, metric=None, alpha=0.05):
+    """For each estimator, what it is better and worse than.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    metric : str, optional
+    alpha : float, default=0.05
+
+    Returns
+    -------
+    dict of str to str
+        As ``"better than dummy; no difference shown to resnet18"``.
+    """
+    families, reason = test_families(comparison, metric, alpha)
+    said = _relate_all(families, comparison.scores_["estimator"].unique())
+    empty = f"not tested: {reason}" if reason else "nothing to compare with"
+    return {name: _write(relations) or empty for name, relations in said.items()}
+
+
+def _relate_all(families, names):
+    """For each name the others by what the name is to them, as ``"better than"``."""
+    found = {name: {} for name in names}
+    for tests in families:
+        for row in tests.itertuples():
+            a, b = row.estimator_a, row.estimator_b
+            for one, other in ((a, b), (b, a)):
+                if one in found:
+                    relation = _relate(row.conclusion, one, other)
+                    found[one].setdefault(relation, []).append(other)
+    return found
+
+
+def _write(relations):
+    order = ["better than", "worse than", f"{EQUIVALENT} to", f"{NO_DIFFERENCE} to"]
+    parts = [f"{word} {', '.join(relations[word])}" for word in order if word in relations]
+    return "; ".join(parts)
+
+
+def _relate(conclusion, one, other):
+    if conclusion == f"{one} is better than {other}":
+        return "better than"
+    if conclusion == f"{other} is better than {one}":
+        return "worse than"
+    return f"{conclusion} to"

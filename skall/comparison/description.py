@@ -1,0 +1,161 @@
+"""What a comparison compared, and how: in words and numbers that JSON holds."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from numbers import Integral
+
+import torch
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from skall.classifier import CNNClassifier
+from skall.comparison.record import describe_value
+from skall.features import CNNFeatures
+from skall.registry import get_backbone
+from skall.summary import measure_backbone, summarize
+
+PACKAGES = (
+    *("skall", "torch", "torchvision", "timm", "skorch", "scikit-learn", "imbalanced-learn"),
+    *("numpy", "scipy", "pandas", "pillow"),
+)
+
+
+def describe_estimators(candidates, baselines, n_classes):
+    """What each estimator is.
+
+    Parameters
+    ----------
+    candidates : dict of str to classifier
+    baselines : iterable of str
+        Which of them are there to be beaten.
+    n_classes : int
+
+    Returns
+    -------
+    dict of str to dict
+        ``class``, its name; ``baseline``; ``params``, by name, as texts; ``network``, where there
+        is one, see :func:`describe_network`.
+    """
+    return {
+        name: {
+            "class": type(estimator).__name__,
+            "baseline": name in baselines,
+            "params": _list_params(estimator),
+            "network": describe_network(estimator, n_classes),
+        }
+        for name, estimator in candidates.items()
+    }
+
+
+def _list_params(estimator):
+    """Parameters as texts; of a pipeline those of its steps."""
+    params = estimator.get_params(deep=True)
+    parts = {name for name, value in params.items() if hasattr(value, "get_params")}
+    return {
+        name: describe_value(value)
+        for name, value in params.items()
+        if (name not in parts and not hasattr(value, "__len__")) or isinstance(value, (str, tuple))
+    }
+
+
+def find_networks(estimator):
+    """The classifiers and feature extractors of skall that an estimator is or holds.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    list of CNNClassifier or CNNFeatures
+    """
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    networks = {id(p): p for p in parts if isinstance(p, (CNNClassifier, CNNFeatures))}
+    return list(networks.values())
+
+
+def describe_network(estimator, n_classes):
+    """Size and origin of the networks that an estimator is or holds.
+
+    Parameters
+    ----------
+    estimator : estimator
+    n_classes : int
+
+    Returns
+    -------
+    dict or None
+        ``trainable``, ``non_trainable``: numbers of parameters; ``macs``: multiply-accumulates for
+        one image; both added up where there are several networks. ``backbone``, ``weights``,
+        ``image_size``, ``feature_shape``, ``mean``, ``std``, ``license`` and ``url``: those of the
+        first.
+    """
+    networks = find_networks(estimator)
+    if not networks:
+        return None
+    sizes = [_measure(network, n_classes) for network in networks]
+    first = networks[0]
+    backbone = get_backbone(first.backbone)
+    return {
+        **{key: sum(s[key] for s in sizes) for key in ("trainable", "non_trainable", "macs")},
+        "feature_shape": list(sizes[0]["feature_shape"]),
+        "backbone": " + ".join(network.backbone for network in networks),
+        "weights": describe_value(first.weights),
+        "image_size": first.image_size or backbone.input_size,
+        **{key: list(getattr(backbone, key)) for key in ("mean", "std")},
+        **{"license": backbone.license, "url": backbone.url},
+    }
+
+
+def _measure(network, n_classes):
+    if isinstance(network, CNNClassifier):
+        return summarize(network, n_classes)
+    backbone = get_backbone(network.backbone)
+    size = measure_backbone(backbone, network.image_size or backbone.input_size)
+    return size | {"trainable": 0, "non_trainable": size["parameters"] + size["statistics"]}
+
+
+def describe_cv(cv, grouped):
+    """How the samples were dealt, in words."""
+    if isinstance(cv, Integral):
+        splitter = StratifiedGroupKFold if grouped else StratifiedKFold
+        return f"{splitter.__name__}, {cv} folds, shuffled from the seed"
+    return repr(cv) if hasattr(cv, "split") else "folds given as positions"
+
+
+def describe_protocol(**settings):
+    """Settings with the versions, the machine and the time.
+
+    Parameters
+    ----------
+    **settings
+        That JSON holds.
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        **settings,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "Python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        "machine": {
+            "system": platform.platform(),
+            "processor": _find_processor(),
+            "cores": os.cpu_count(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+    }
+
+
+def _find_processor():
+    """The processor's name, which Python itself does not know on Linux."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,115 @@
+"""What the folds of a comparison gave, as tables."""
+
+import os
+
+import numpy as np
+import pandas as pd
+
+CHOICES = ["estimator", "repeat", "fold", "parameter", "value"]
+EPOCH = ["estimator", "repeat", "fold", "epoch"]
+RESOURCES = ["estimator", "repeat", "fold", "fit_seconds", "predict_seconds", "peak_memory"]
+SAMPLE = ["sample", "file", "height", "width", "group", "y_true"]
+
+
+def tabulate_scores(results):
+    """The scores of ``(name, fold, result)`` triples as one table."""
+    rows = [
+        (name, fold.repeat, fold.fold, metric, value)
+        for name, fold, result in results
+        for metric, value in result["scores"].items()
+    ]
+    return pd.DataFrame(rows, columns=["estimator", "repeat", "fold", "metric", "value"])
+
+
+def tabulate_predictions(results, y, groups, classes):
+    """The out-of-fold probabilities of ``(name, fold, result)`` triples as one table."""
+    columns = [f"proba_{label}" for label in classes.tolist()]
+    parts = []
+    for name, fold, result in results:
+        part = pd.DataFrame({"sample": fold.test})
+        part.insert(0, "estimator", name)
+        part.insert(1, "repeat", fold.repeat)
+        part.insert(2, "fold", fold.fold)
+        part["group"] = None if groups is None else groups[fold.test]
+        part["y_true"] = y[fold.test]
+        unknown = np.full((len(part), len(columns)), np.nan)
+        part[columns] = unknown if result["proba"] is None else result["proba"]
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def tabulate_choices(results):
+    """What the searches of ``(name, fold, result)`` triples chose as one table."""
+    rows = [
+        (name, fold.repeat, fold.fold, parameter, value)
+        for name, fold, result in results
+        for parameter, value in result.get("best_params", {}).items()
+    ]
+    # As objects: else whole numbers beside fractions would become fractions.
+    table = pd.DataFrame(rows, columns=CHOICES, dtype=object)
+    return table.astype({"estimator": str, "repeat": int, "fold": int, "parameter": str})
+
+
+def tabulate_histories(results):
+    """The epochs of ``(name, fold, result)`` triples as one table."""
+    rows = [
+        {"estimator": name, "repeat": fold.repeat, "fold": fold.fold}
+        | dict(zip(result["history"], values, strict=True))
+        for name, fold, result in results
+        if "history" in result
+        for values in zip(*result["history"].values(), strict=True)
+    ]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=EPOCH)
+
+
+def count_trials(results):
+    """The largest number of trials in a fold, by the name of ``(name, fold, result)`` triples."""
+    trials = {}
+    for name, _, result in results:
+        trials[name] = max(trials.get(name, 1), result.get("trials", 1))
+    return trials
+
+
+def tabulate_resources(results):
+    """Seconds and bytes that ``(name, fold, result)`` triples took as one table."""
+    rows = [
+        (
+            *(name, fold.repeat, fold.fold),
+            *(result["seconds"][part] for part in ("fit", "predict")),
+            result.get("peak_memory"),
+        )
+        for name, fold, result in results
+    ]
+    return pd.DataFrame(rows, columns=RESOURCES).astype({"peak_memory": float})
+
+
+def tabulate_samples(y, groups, images):
+    """The samples as one table.
+
+    Parameters
+    ----------
+    y, groups
+        Labels, and groups or None.
+    images : Images or None
+
+    Returns
+    -------
+    DataFrame
+        Columns ``sample, file, height, width, group, y_true``: the absolute path of the file, and
+        the size of the image in pixels, where they are known.
+    """
+    table = pd.DataFrame({"sample": np.arange(len(y))})
+    paths = getattr(images, "paths", None)
+    table["file"] = None if paths is None else [os.path.abspath(path) for path in paths]
+    table[["height", "width"]] = np.array([_measure(images, row) for row in range(len(y))])
+    table["group"] = None if groups is None else groups
+    table["y_true"] = y
+    return table
+
+
+def _measure(images, row):
+    """Height and width; NaN without images, and for files that an estimator reads by itself."""
+    try:
+        return (np.nan, np.nan) if images is None else images.measure(row)
+    except ValueError:
+        return np.nan, np.nan

@@ -1,0 +1,288 @@
+"""A comparison as runs of MLflow: one for the call, and under it one for each fold."""
+
+import math
+import re
+import time
+from importlib import import_module
+from numbers import Real
+from pathlib import Path
+
+import joblib
+
+TRACKERS = ("mlflow",)
+
+# What every store of MLflow takes (mlflow.utils.validation): characters of names and of values,
+# and entries of one request.
+_NAME_LENGTH = 250
+_VALUE_LENGTH = 6000
+_PARAMS_AT_ONCE = 100
+_METRICS_AT_ONCE = 1000
+
+
+def make_tracker(tracking):
+    """What logs a comparison elsewhere than in its folder.
+
+    Parameters
+    ----------
+    tracking : {None, "mlflow"}
+
+    Returns
+    -------
+    MlflowTracker or None
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    ImportError
+        Where a package is missing; the message says how to install it.
+
+    Examples
+    --------
+    >>> make_tracker("wandb")
+    Traceback (most recent call last):
+    ValueError: tracking must be None or 'mlflow', got 'wandb'
+    """
+    if tracking is None:
+        return None
+    if tracking not in TRACKERS:
+        raise ValueError(
+            f"tracking must be None or {' or '.join(map(repr, TRACKERS))}, got {tracking!r}"
+        )
+    if _import("mlflow").get_tracking_uri().startswith("sqlite:"):
+        # MLflow's default, which mlflow-skinny brings no packages for. Its own message would be
+        # about a model registry.
+        _import("sqlalchemy")
+        _import("alembic")
+    return MlflowTracker()
+
+
+def _import(package):
+    try:
+        return import_module(package)
+    except ImportError as exc:
+        raise ImportError(
+            f"tracking='mlflow' needs the package {package}, which cannot be imported: "
+            "pip install 'skall[tracking]'"
+        ) from exc
+
+
+class MlflowTracker:
+    """Runs of MLflow while a context lasts.
+
+    They go to where MLflow's own settings say: ``MLFLOW_TRACKING_URI`` or
+    ``mlflow.set_tracking_uri``, by default ``mlflow.db`` in the working folder (and ``mlruns``
+    there for the files); ``MLFLOW_EXPERIMENT_NAME`` or ``mlflow.set_experiment``. Where a run is
+    active, all is nested in it, and it stays active.
+
+    Attributes
+    ----------
+    run_id : str or None
+        The run of the comparison, once it has begun. It ends with the context: ``FINISHED``,
+        ``KILLED`` by the keyboard, or ``FAILED`` with any other exception.
+    """
+
+    # The client, because the fluent functions of MLflow act on whatever run is active, which may
+    # be the user's or that of an estimator that logs itself.
+
+    def __init__(self):
+        self.run_id = None
+        self._client = None
+        self._open = []
+        self._params = {}
+
+    def __enter__(self):
+        return self
+
+    def begin(self, settings):
+        """Start the run of the comparison.
+
+        Parameters
+        ----------
+        settings : dict of str to object
+            Of the call, see :func:`skall.comparison.record.describe_call`: those of an estimator
+            become parameters of its folds' runs, all others of this run. Of a dict, as of files,
+            the length and a hash are logged.
+        """
+        from mlflow import MlflowClient, active_run
+
+        # MLflow's own choice of the experiment has no public name.
+        from mlflow.tracking.fluent import _get_experiment_id
+
+        self._client = MlflowClient()
+        outer = active_run()
+        self._experiment = outer.info.experiment_id if outer else _get_experiment_id()
+        self.run_id = self._start("skall compare", outer.info.run_id if outer else None)
+        shared = dict(settings)
+        for name in settings.get("estimators", ()):
+            start = f"estimator {name!r}, "
+            own = [key for key in settings if key.startswith(start)]
+            self._params[name] = {
+                f"params/{key.removeprefix(start)}": shared.pop(key) for key in own
+            }
+        self._log_params(self.run_id, shared)
+
+    def log_fold(self, name, fold, result):
+        """Log one estimator on one fold as a run.
+
+        Parameters
+        ----------
+        name : str
+        fold : Fold
+        result : dict
+            See :func:`skall.comparison.evaluation.evaluate_fold`. A score that could not be
+            measured is logged as NaN; what an epoch lacks is left out.
+        """
+        seconds = {f"{part}_seconds": taken for part, taken in result["seconds"].items()}
+        chosen = result.get("best_params", {})
+        single = {
+            **result["scores"],
+            **seconds,
+            **{key: result.get(key) for key in ("peak_memory", "trials")},
+        }
+        epochs = dict(result.get("history", {}))
+        numbers = epochs.pop("epoch", ())
+        # A name without its end: MLflow's databases have columns of 250 characters.
+        title = f"{name[:200]}, {fold.title}"
+        run_id = self._start(title, self.run_id, sum(seconds.values()))
+        self._log_params(
+            run_id,
+            {
+                **{"estimator": name, "repeat": fold.repeat, "fold": fold.fold},
+                **self._params.get(name, {}),
+                **{f"best_params/{key}": value for key, value in chosen.items()},
+            },
+        )
+        steps = [
+            (column, value, epoch)
+            for column, values in epochs.items()
+            for epoch, value in zip(numbers, values, strict=True)
+            # A column of the history that nothing has filled.
+            if not (isinstance(value, float) and math.isnan(value))
+        ]
+        self._log_metrics(run_id, [(key, value, 0) for key, value in single.items()] + steps)
+        self._end("FINISHED")
+
+    def end(self, comparison, folder=None):
+        """Log the mean of each metric over the folds, as ``<estimator>/<metric>``, and the files.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        folder : path-like, optional
+            Of the comparison; what lies in its subfolders is not logged.
+        """
+        means = comparison.scores_.groupby(["estimator", "metric"], sort=False)["value"].mean()
+        # Shortened so that the metric always has room.
+        keys = _make_keys(means.index.unique("estimator"), _NAME_LENGTH - 50)
+        rows = [(f"{keys[name]}/{metric}", mean, 0) for (name, metric), mean in means.items()]
+        self._log_metrics(self.run_id, rows)
+        for path in sorted(Path(folder).iterdir()) if folder is not None else ():
+            # The lock says only that the folder is in use just now.
+            if path.is_file() and not path.name.startswith(".") and path.name != "lock.json":
+                self._client.log_artifact(self.run_id, str(path))
+
+    def __exit__(self, kind, *raised):
+        if kind is None:
+            status = "FINISHED"
+        else:
+            status = "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
+        while self._open:
+            try:
+                self._end(status)
+            except Exception:
+                # A store out of reach must not hide what has ended the comparison.
+                if kind is None:
+                    raise
+
+    def _start(self, title, parent, seconds=0):
+        """A new run, that began some seconds ago."""
+        from mlflow.tracking.context.registry import resolve_tags
+
+        # Those that MLflow gives to every run: user, script, commit.
+        tags = resolve_tags({"mlflow.parentRunId": parent} if parent else {})
+        run = self._client.create_run(
+            self._experiment, _now() - round(1000 * seconds), tags, run_name=title
+        )
+        self._open.append(run.info.run_id)
+        return run.info.run_id
+
+    def _end(self, status):
+        # Out of the list first: what cannot be ended is not tried again.
+        self._client.set_terminated(self._open.pop(), status)
+
+    def _log_params(self, run_id, params):
+        from mlflow.entities import Param
+
+        keys = _make_keys(params)
+        entries = [Param(keys[name], _shorten(value)) for name, value in params.items()]
+        for part in _divide(entries, _PARAMS_AT_ONCE):
+            self._client.log_batch(run_id, params=part, synchronous=True)
+
+    def _log_metrics(self, run_id, rows):
+        """Log (name, value, step) triples; what is no number is left out."""
+        from mlflow.entities import Metric
+
+        now = _now()
+        keys = _make_keys(dict.fromkeys(name for name, _, _ in rows))
+        entries = [
+            Metric(keys[name], float(value), now, int(step))
+            for name, value, step in rows
+            if isinstance(value, Real)
+        ]
+        for part in _divide(entries, _METRICS_AT_ONCE):
+            self._client.log_batch(run_id, metrics=part, synchronous=True)
+
+
+def _now():
+    """Milliseconds since 1970."""
+    return round(1000 * time.time())
+
+
+def _divide(entries, size):
+    return [entries[start : start + size] for start in range(0, len(entries), size)]
+
+
+def _shorten(value):
+    """The text of a parameter."""
+    if isinstance(value, dict):
+        value = f"{len(value)}, hash {joblib.hash(value)}"
+    text = str(value)
+    return text if len(text) <= _VALUE_LENGTH else f"{text[: _VALUE_LENGTH - 3]}..."
+
+
+def _make_keys(names, length=_NAME_LENGTH):
+    """Keys that MLflow takes, by name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        All different.
+    length : int
+        At most, in characters.
+
+    Returns
+    -------
+    dict of str to str
+        Names as they are where that is possible. Names whose keys would be the same, to systems
+        that ignore case as well, are numbered from 2 in their order.
+
+    Examples
+    --------
+    >>> _make_keys(["timm/test_resnet", "a+b", "a&b", "../x"])
+    {'timm/test_resnet': 'timm/test_resnet', 'a+b': 'a_b', 'a&b': 'a_b 2', '../x': '_/x'}
+    """
+    keys, taken = {}, set()
+    for name in names:
+        # A colon is possible, but for stores on Windows.
+        text = re.sub(r"[^\w./ -]", "_", name)[: length - 10]
+        # Keys are paths, and must be so in their shortest form.
+        parts = ("_" if part in ("", ".", "..") else part for part in text.split("/"))
+        key = first = "/".join(parts)
+        number = 2
+        while key.casefold() in taken:
+            key = f"{first} {number}"
+            number += 1
+        taken.add(key.casefold())
+        keys[name] = key
+    return keys

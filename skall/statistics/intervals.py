@@ -1,0 +1,115 @@
+"""Intervals beside the metrics of a comparison."""
+
+import numpy as np
+import pandas as pd
+
+from skall.metrics import LOWER_IS_BETTER
+from skall.statistics.bootstrap import bootstrap_intervals
+from skall.statistics.folds import corrected_t_interval
+from skall.statistics.held_out import choose_metric, choose_names, derive_test_ratio, tabulate_folds
+from skall.statistics.proportions import proportion_intervals
+
+INTERVALS = {
+    "corrected_t": "corrected t interval over folds",
+    "bootstrap": "bootstrap interval over samples or groups",
+    "exact": "exact interval of a proportion of samples",
+    "wilson": "Wilson's interval of a proportion of samples",
+}
+
+
+def tabulate_intervals(
+    scores,
+    predictions,
+    metrics=None,
+    *,
+    names=None,
+    method="corrected_t",
+    pos_label=None,
+    confidence_level=0.95,
+    random_state=0,
+):
+    """Values of metrics with their intervals.
+
+    Parameters
+    ----------
+    scores, predictions : DataFrame
+        As :class:`skall.comparison.Comparison` holds them.
+    metrics : str or iterable of str, optional
+        All that were computed by default.
+    names : str or iterable of str, optional
+        Estimators; all by default.
+    method : {"corrected_t", "bootstrap", "exact", "wilson"}, default="corrected_t"
+        ``"corrected_t"`` speaks of other training and test parts (:func:`corrected_t_interval`),
+        ``"bootstrap"`` of other patients (:func:`bootstrap_intervals`); the other two of other
+        samples, where the metric is a proportion of them (:func:`proportion_intervals`).
+    pos_label : label, optional
+        The positive class of two.
+    confidence_level : float, default=0.95
+    random_state : int, numpy.random.Generator or None, default=0
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``estimator, metric, value, low, high``, the best estimator of the first metric
+        first. `value` is the mean over the folds; for ``"exact"`` and ``"wilson"`` it is pooled
+        over them. Ends are cut to the metric's range. NaN where there is no interval: with a
+        single fold, with folds that all test the same samples, for the bootstrap of estimators
+        without probabilities, and for what is no proportion.
+
+    Raises
+    ------
+    ValueError
+        For an unknown metric, estimator or method.
+    """
+    if method not in INTERVALS:
+        raise ValueError(
+            f"unknown interval {method!r}; possible: {', '.join(map(repr, INTERVALS))}"
+        )
+    known = scores["metric"].unique()
+    metrics = known if metrics is None else [metrics] if isinstance(metrics, str) else metrics
+    metrics = [choose_metric(scores, metric) for metric in dict.fromkeys(metrics)]
+    if not metrics:
+        raise ValueError(f"metrics is empty; there are {', '.join(known)}")
+    names = choose_names(scores, names)
+    folds = {metric: tabulate_folds(scores, metric, names) for metric in metrics}
+    names = folds[metrics[0]].columns.tolist()
+    chosen = predictions[predictions["estimator"].isin(names)]
+    options = {"pos_label": pos_label, "confidence_level": confidence_level}
+    if method == "corrected_t":
+        found = _span_folds(folds, chosen, confidence_level)
+    elif method == "bootstrap":
+        found = bootstrap_intervals(chosen, metrics, random_state=random_state, **options)
+    else:
+        found = proportion_intervals(chosen, method=method, **options)
+    found = found.set_index(["estimator", "metric"])
+    order = pd.MultiIndex.from_product([names, metrics], names=["estimator", "metric"])
+    table = found.reindex(order)[["value", "low", "high"]].reset_index()
+    means = pd.Series([folds[r.metric][r.estimator].mean() for r in table.itertuples()])
+    table["value"] = table["value"].where(table["low"].notna(), means)
+    lowest, highest = np.transpose([_find_range(metric) for metric in table["metric"]])
+    table["low"], table["high"] = table["low"].clip(lowest), table["high"].clip(upper=highest)
+    return table
+
+
+def _span_folds(folds, predictions, confidence_level):
+    """Corrected t intervals, where every fold was trained on the samples it does not test."""
+    names = next(iter(folds.values())).columns
+    ratios = {name: derive_test_ratio(predictions, name) for name in names}
+    rows = []
+    for metric, table in folds.items():
+        for name, values in table.items():
+            known, low, high = values.dropna(), np.nan, np.nan
+            if len(known) > 1 and ratios[name] is not None:
+                low, high = corrected_t_interval(
+                    known, ratios[name], confidence_level=confidence_level
+                )
+            rows.append((name, metric, values.mean(), low, high))
+    return pd.DataFrame(rows, columns=["estimator", "metric", "value", "low", "high"])
+
+
+def _find_range(metric):
+    """The least and the largest value that a metric can have."""
+    if metric == "mcc":
+        return -1.0, 1.0
+    return 0.0, np.inf if metric in LOWER_IS_BETTER else 1.0
