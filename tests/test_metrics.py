@@ -82,6 +82,102 @@ def test_calibration_error_by_hand():
     assert got["ece"] == pytest.approx((2 * abs(0.5 - 0.65) + abs(1 - 0.85)) / 3)
 
 
+def test_calibration_error_of_more_classes():
+    y, predicted, proba, classes = draw(4)
+    confidence, correct = proba.max(axis=1), y == predicted
+    expected = 0
+    for k in range(15):
+        inside = (confidence > k / 15) & (confidence <= (k + 1) / 15)
+        if inside.any():
+            expected += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
+    assert expected > 0
+    got = compute_metrics(y, predicted, proba, classes, scoring=["ece"])
+    assert got["ece"] == pytest.approx(expected)
+
+
+def read_sensitivity(is_class, score, percentage):
+    """The best point of scikit-learn's curve; the cut is between the counts, not on one."""
+    fpr, tpr, _ = sk.roc_curve(is_class, score, drop_intermediate=False)
+    true_negatives = np.round((1 - fpr) * np.sum(~is_class))
+    return tpr[true_negatives > percentage / 100 * np.sum(~is_class) - 1e-6].max()
+
+
+PERCENTAGES = ["5", "50", "66.6", "80", "90", "95", "99.5"]
+
+
+@pytest.mark.parametrize("pos_label", ["c0", "c1"])
+@pytest.mark.parametrize("decimals", [1, 2, 8])
+def test_sensitivity_at_a_specificity(pos_label, decimals):
+    names = [f"sensitivity_at_{p}_specificity" for p in PERCENTAGES]
+    seen = set()
+    for seed in range(20):
+        y, _, proba, classes = draw(2, n_samples=40 + seed, seed=seed)
+        proba[:, 0] = np.round(proba[:, 0], decimals)
+        proba[:, 1] = 1 - proba[:, 0]
+        is_class, score = y == pos_label, proba[:, list(classes).index(pos_label)]
+        got = compute_metrics(y, None, proba, classes, pos_label, scoring=names)
+        expected = [read_sensitivity(is_class, score, float(p)) for p in PERCENTAGES]
+        assert [*got.values()] == pytest.approx(expected, abs=1e-12)
+        assert expected == sorted(expected, reverse=True)
+        seen |= {*expected}
+    assert len(seen) > 20
+
+
+def test_sensitivity_at_a_specificity_of_more_classes():
+    y, predicted, proba, classes = draw(4)
+    name = "sensitivity_at_90_specificity"
+
+    def average(rows, names):
+        columns = [(y[rows] == c, proba[rows][:, list(classes).index(c)]) for c in names]
+        return np.mean([read_sensitivity(*column, 90) for column in columns])
+
+    got = compute_metrics(y, predicted, proba, classes, scoring=[name])
+    assert got[name] == pytest.approx(average(slice(None), classes))
+    present = y != "c3"
+    got = compute_metrics(y[present], predicted[present], proba[present], classes, scoring=[name])
+    assert got[name] == pytest.approx(average(present, classes[:3]))
+
+
+@pytest.mark.parametrize(
+    ("truth", "score", "percentage", "expected"),
+    [
+        ([0, 0, 1, 1], [0.1, 0.2, 0.7, 0.8], "99.9", 1),
+        ([0, 0, 1, 1], [0.5, 0.5, 0.5, 0.5], "1", 0),
+        ([0, 0, 1, 1], [0.7, 0.8, 0.1, 0.2], "95", 0),
+        ([0, 0, 0, 0], [0.1, 0.2, 0.3, 0.4], "95", np.nan),
+        ([1, 1, 1, 1], [0.1, 0.2, 0.3, 0.4], "95", np.nan),
+        # One of two negatives lies above one of two positives, or ties with it.
+        ([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.7], "50", 1),
+        ([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.7], "50.1", 0.5),
+        ([0, 0, 1, 1], [0.1, 0.4, 0.4, 0.7], "50.1", 0.5),
+    ],
+)
+def test_sensitivity_at_a_specificity_by_hand(truth, score, percentage, expected):
+    name = f"sensitivity_at_{percentage}_specificity"
+    got = compute_metrics(truth, None, None, [0, 1], decision=score, scoring=[name])
+    assert got[name] == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(compute_metrics(truth, truth, None, [0, 1], scoring=[name])[name])
+
+
+@pytest.mark.parametrize("percentage", ["0.1", "29", "57", "70", "90", "95", "99.9"])
+def test_specificity_is_reached_exactly(percentage):
+    # In floats (1 - 0.9) * 1000 is 99.99...: one false positive fewer than there may be.
+    n_allowed = round((100 - float(percentage)) * 10)
+    name = f"sensitivity_at_{percentage}_specificity"
+    for n_above, expected in ((n_allowed, 1), (n_allowed + 1, 0)):
+        # One positive sample among 1000 others.
+        truth = (np.arange(1001) == n_above).astype(int)
+        falling = -np.arange(1001.0)
+        got = compute_metrics(truth, None, None, [0, 1], decision=falling, scoring=[name])
+        assert got[name] == expected
+
+
+def test_sensitivity_at_a_specificity_refuses_nan():
+    scores = {"decision": [0.1, np.nan], "scoring": ["sensitivity_at_95_specificity"]}
+    with pytest.raises(ValueError, match="contains NaN"):
+        compute_metrics([0, 1], None, None, [0, 1], **scores)
+
+
 def test_fold_without_positive_samples():
     proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
     got = compute_metrics([0, 0, 0], [0, 0, 1], proba, [0, 1])
@@ -160,6 +256,29 @@ def test_scoring_names():
         check_scoring_names([])
 
 
+def test_scoring_names_with_a_percentage():
+    names = ("sensitivity_at_95_specificity", "f1", "sensitivity_at_0.5_specificity")
+    assert check_scoring_names(names) == names
+    assert not any("_at_" in name for name in METRICS)
+    with pytest.raises(ValueError, match=r"unknown metric 'auc'.*sensitivity_at_95_specificity"):
+        check_scoring_names(["auc"])
+    with pytest.raises(ValueError, match="did you mean 'sensitivity_at_95_specificity'"):
+        check_scoring_names(["sensitivty_at_95_specificity"])
+
+
+@pytest.mark.parametrize(
+    "percentage",
+    ["", "0", "00.00", "100", "100.5", "-5", "+5", "95%", "95.", ".5", "1e1", "high", "95 ", "٩٥"],
+)
+def test_percentage_refused(percentage):
+    message = "cannot read the metric .*above 0 and below 100, as sensitivity_at_95_specificity"
+    for name in (f"sensitivity_at_{percentage}_specificity", f"sensitivity_at_{percentage}"):
+        with pytest.raises(ValueError, match=message):
+            check_scoring_names([name])
+        with pytest.raises(ValueError, match=message):
+            scorers("ALL", scoring=name)
+
+
 class Counting(LogisticRegression):
     """Counts in a list of the class how often it is asked."""
 
@@ -217,6 +336,32 @@ def test_scorers_without_probabilities():
     assert scorers("c0")["roc_auc"](margin, X, y) == pytest.approx(auc)
 
 
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("model", [LogisticRegression(), LinearSVC()])
+def test_scorers_by_name(n_classes, model):
+    X, y = labelled(n_classes)
+    names = ["roc_auc", "sensitivity_at_80_specificity", "sensitivity_at_97.5_specificity"]
+    scores = cross_validate(
+        model, X, y, scoring=scorers("c0", names), cv=3, return_estimator=True, return_indices=True
+    )
+    assert list(scorers("c0", scoring="f1")) == ["f1"]
+    for i, fitted in enumerate(scores["estimator"]):
+        test = scores["indices"]["test"][i]
+        proba = decision = None
+        if hasattr(fitted, "predict_proba"):
+            proba = fitted.predict_proba(X[test])
+        else:
+            decision = fitted.decision_function(X[test])
+            # Of two classes, the margin is c1's.
+            decision = -decision if n_classes == 2 else decision
+        expected = compute_metrics(
+            y[test], None, proba, fitted.classes_, "c0", decision=decision, scoring=names
+        )
+        got = {name: scores[f"test_{name}"][i] for name in names}
+        assert got == expected
+        assert 0 < got[names[1]] <= 1
+
+
 def test_scorers_in_searches():
     X, y = labelled(2)
     search = GridSearchCV(
@@ -225,9 +370,10 @@ def test_scorers_in_searches():
     assert clone(search).fit(X, y).best_score_ > 0
     tuned = TunedThresholdClassifierCV(LogisticRegression(), scoring=scorers("c0")["f1"], cv=3)
     assert tuned.fit(X, y).best_score_ > 0
-    by_rank = TunedThresholdClassifierCV(LogisticRegression(), scoring=scorers("c0")["roc_auc"])
-    with pytest.raises(ValueError, match="does not depend on a threshold"):
-        by_rank.fit(X, y)
+    for name, scorer in scorers("c0", ["roc_auc", "sensitivity_at_95_specificity"]).items():
+        by_rank = TunedThresholdClassifierCV(LogisticRegression(), scoring=scorer)
+        with pytest.raises(ValueError, match=f"{name} .*does not depend on a threshold"):
+            by_rank.fit(X, y)
 
 
 def test_scorers_ask_for_the_positive_class():

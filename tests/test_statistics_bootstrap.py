@@ -10,6 +10,8 @@ from skall.metrics.formulas import Outcome
 from skall.statistics import bootstrap, bootstrap_intervals, proportion_intervals, weighted
 
 FAST = {"n_resamples": 200, "random_state": 0}
+# Shares that small counts reach exactly, and shares that they do not.
+AT_SPECIFICITY = [f"sensitivity_at_{p}_specificity" for p in ("50", "66.7", "75", "90", "99.5")]
 
 
 def draw(n_samples=60, k=2, n_estimators=1, n_folds=2, n_repeats=1, seed=0):
@@ -55,7 +57,7 @@ def test_weights_equal_repeated_samples(k, positive, slow, monkeypatch):
     weights = rng.multinomial(12, np.full(12, 1 / 12), size=20)
     # Few samples, so that classes are missing; and none at all.
     weights = np.concatenate([weights, np.eye(12, dtype=int)])
-    names = [*METRICS]
+    names = [*METRICS, *AT_SPECIFICITY]
     got = weighted.evaluate_weighted(names, outcome, units, weights)
     for values, counts in zip(got, weights, strict=True):
         rows = np.repeat(np.arange(n), counts[units])
@@ -66,6 +68,18 @@ def test_weights_equal_repeated_samples(k, positive, slow, monkeypatch):
             truth[rows], predicted[rows], proba[rows], classes, positive, scoring=names
         )
         assert values == pytest.approx([*expected.values()], abs=1e-12, nan_ok=True)
+
+
+def test_weights_at_every_reachable_specificity():
+    rng = np.random.default_rng(0)
+    truth, proba = np.arange(100) % 2, rng.integers(0, 60, size=100) / 60
+    proba = np.column_stack([1 - proba, proba])
+    outcome = Outcome(truth, None, proba, proba, 1, 2)
+    names = [f"sensitivity_at_{p / 10}_specificity" for p in range(1, 1000)]
+    got = weighted.evaluate_weighted(names, outcome, np.arange(100), np.ones((1, 100), dtype=int))
+    expected = compute_metrics(truth, None, proba, [0, 1], scoring=names)
+    assert got[0].tolist() == [*expected.values()]
+    assert len({*expected.values()}) > 20
 
 
 @pytest.mark.parametrize("k", [2, 3])
@@ -92,6 +106,18 @@ def test_value_is_the_mean_over_folds(k):
         expected = pd.DataFrame(folds).mean()
         values = got[got["estimator"] == "net1"]["value"].to_numpy()
         assert values == pytest.approx(expected.to_numpy())
+
+
+def test_interval_at_a_specificity():
+    predictions = draw(n_estimators=2)
+    predictions.loc[predictions["estimator"] == "net1", ["proba_c0", "proba_c1"]] = np.nan
+    names = ["roc_auc", "sensitivity_at_80_specificity"]
+    got = bootstrap_intervals(predictions, names, pos_label="c1", **FAST)
+    assert got["metric"].tolist() == names * 2
+    numbers = got[["low", "value", "high"]].to_numpy()
+    assert np.isnan(numbers[2:]).all()
+    assert (np.diff(numbers[:2], axis=1) >= 0).all()
+    assert 0 <= numbers[1, 0] < numbers[1, 2] <= 1
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])
@@ -215,6 +241,7 @@ def test_counts_of_proportions():
     [
         ({"group": "p0"}, {}, "all samples are of one group"),
         ({}, {"metrics": "acuracy"}, "did you mean 'accuracy'"),
+        ({}, {"metrics": "sensitivity_at_101_specificity"}, "below 100"),
         ({}, {"method": "basic"}, "'percentile' or 'bca'"),
         ({}, {"n_resamples": 0}, "1 or more"),
         ({}, {"pos_label": None}, "which of the two classes"),

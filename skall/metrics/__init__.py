@@ -1,8 +1,7 @@
 """The metrics of a comparison, for plain scikit-learn too."""
 
+from skall.metrics.formulas import LOWER_IS_BETTER, METRICS
 from skall.metrics.scorers import (
-    LOWER_IS_BETTER,
-    METRICS,
     check_scoring_names,
     compute_metrics,
     resolve_pos_label,

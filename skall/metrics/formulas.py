@@ -1,12 +1,20 @@
-"""Formulas: one value from the true and the predicted classes of one fold."""
+"""Formulas: one value from the true and the predicted classes of one fold, by its name."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
+from fractions import Fraction
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import average_precision_score, matthews_corrcoef, roc_auc_score
+from sklearn.utils import assert_all_finite
 
 N_CALIBRATION_BINS = 15
+# One of the names of a family without end: any percentage may stand there.
+SENSITIVITY_EXAMPLE = "sensitivity_at_95_specificity"
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,19 @@ def _average_precision(outcome):
     return outcome.summarise_one_vs_rest(average_precision_score)
 
 
+def _sensitivity(outcome, specificity):
+    def measure(is_class, score):
+        # As roc_auc_score does; a NaN would pass for a score below the threshold.
+        assert_all_finite(score, input_name="y_score")
+        others = np.sort(score[~is_class])[::-1]
+        # Exact: in floats, (1 - 0.9) * 10 false positives would be 0, not 1.
+        n_allowed = int(len(others) * (1 - specificity))
+        # The best threshold is the lowest one above the first sample that must be a true negative.
+        return np.mean(score[is_class] > others[n_allowed])
+
+    return outcome.summarise_one_vs_rest(measure)
+
+
 def _brier(outcome):
     errors = np.eye(outcome.n_classes)[outcome.truth] - outcome.proba
     # With two classes the second column repeats the first: half the sum is the classical score.
@@ -127,14 +148,89 @@ FROM_LABELS: dict[str, Callable] = {
 }
 FROM_RANKING: dict[str, Callable] = {"roc_auc": _roc_auc, "average_precision": _average_precision}
 FROM_PROBA: dict[str, Callable] = {"brier": _brier, "log_loss": _log_loss, "ece": _ece}
+METRICS = (*FROM_LABELS, *FROM_RANKING, *FROM_PROBA)
+LOWER_IS_BETTER = frozenset(FROM_PROBA)
+
+
+class Formula(NamedTuple):
+    """How a metric is computed.
+
+    ``function(outcome)`` gives its value; ``needs`` is the field of :class:`Outcome` that it must
+    not find empty: ``"predicted"``, ``"ranking"`` or ``"proba"``.
+    """
+
+    function: Callable
+    needs: str
+
+
+def find_formula(name):
+    """The formula of any metric, by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`METRICS`, or ``sensitivity_at_<p>_specificity``.
+
+    Returns
+    -------
+    Formula
+
+    Raises
+    ------
+    ValueError
+        For a name that is no metric; the message says which one is near.
+    """
+    families = (("predicted", FROM_LABELS), ("ranking", FROM_RANKING), ("proba", FROM_PROBA))
+    for needs, family in families:
+        if name in family:
+            return Formula(family[name], needs)
+    specificity = read_fixed_specificity(name)
+    if specificity is not None:
+        return Formula(partial(_sensitivity, specificity=specificity), "ranking")
+    near = get_close_matches(str(name), (*METRICS, SENSITIVITY_EXAMPLE), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(
+        f"unknown metric {name!r}; {hint}Known: {', '.join(METRICS)}; and "
+        f"{SENSITIVITY_EXAMPLE}, with any percentage"
+    )
+
+
+def read_fixed_specificity(name):
+    """The specificity in ``sensitivity_at_<p>_specificity``.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    fractions.Fraction or None
+        Of the samples, exactly as written; None for other metrics.
+
+    Raises
+    ------
+    ValueError
+        If the name begins like that and goes on otherwise, or the percentage is 0, 100 or beyond.
+
+    Examples
+    --------
+    >>> read_fixed_specificity("sensitivity_at_99.5_specificity")
+    Fraction(199, 200)
+    >>> read_fixed_specificity("specificity")
+    """
+    if not str(name).startswith("sensitivity_at_"):
+        return None
+    match = re.fullmatch(r"sensitivity_at_([0-9]{1,2}(?:\.[0-9]+)?)_specificity", str(name))
+    specificity = Fraction(match[1]) / 100 if match else 0
+    if not specificity:
+        raise ValueError(
+            f"cannot read the metric {name!r}: sensitivity_at_<p>_specificity takes a percentage "
+            f"above 0 and below 100, as {SENSITIVITY_EXAMPLE} or sensitivity_at_99.5_specificity"
+        )
+    return specificity
 
 
 def evaluate(name, outcome):
     """One metric as a float; NaN where what it is computed from is missing."""
-    families = (
-        (FROM_LABELS, outcome.predicted),
-        (FROM_RANKING, outcome.ranking),
-        (FROM_PROBA, outcome.proba),
-    )
-    family, needed = next((family, needed) for family, needed in families if name in family)
-    return float(np.nan if needed is None else family[name](outcome))
+    function, needs = find_formula(name)
+    return float(np.nan if getattr(outcome, needs) is None else function(outcome))

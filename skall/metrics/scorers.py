@@ -1,17 +1,19 @@
 """The metrics of a comparison, the same for ``compare`` and for plain scikit-learn tools.
 
 For two classes, every metric is the positive class's; for more, precision, recall, specificity, f1,
-roc_auc and average_precision are computed for each class against the rest and averaged with equal
-weights (macro).
+roc_auc, average_precision and the sensitivity at a fixed specificity are computed for each class
+against the rest and averaged with equal weights (macro).
+
+Beside the twelve that are computed unless others are named, there is the sensitivity at a fixed
+specificity, for every percentage: ``sensitivity_at_95_specificity``,
+``sensitivity_at_99.5_specificity``.
 
 A fold may lack a class. A class's metric needs true samples of that class (specificity: of the
-others, roc_auc: of both), and is NaN without them; macro averages leave such a class out, as
-:func:`sklearn.metrics.balanced_accuracy_score` does. A class that is there and never predicted has
-a precision and an f1 of 0. Nothing warns. Where every class is present, the values are those of
-scikit-learn's functions with ``zero_division=0``.
+others, roc_auc and the sensitivity at a fixed specificity: of both), and is NaN without them; macro
+averages leave such a class out, as :func:`sklearn.metrics.balanced_accuracy_score` does. A class
+that is there and never predicted has a precision and an f1 of 0. Nothing warns. Where every class
+is present, the values are those of scikit-learn's functions with ``zero_division=0``.
 """
-
-from difflib import get_close_matches
 
 import numpy as np
 
@@ -19,10 +21,7 @@ import numpy as np
 # cross_validate; with make_scorer the class that each column of predict_proba stands for is lost.
 from sklearn.metrics._scorer import _BaseScorer
 
-from skall.metrics.formulas import FROM_LABELS, FROM_PROBA, FROM_RANKING, Outcome, evaluate
-
-METRICS = (*FROM_LABELS, *FROM_RANKING, *FROM_PROBA)
-LOWER_IS_BETTER = frozenset(FROM_PROBA)
+from skall.metrics.formulas import FROM_LABELS, METRICS, Outcome, evaluate, find_formula
 
 
 def resolve_pos_label(classes, pos_label=None):
@@ -76,7 +75,8 @@ def check_scoring_names(scoring=None):
     Parameters
     ----------
     scoring : str, iterable of str or None, default=None
-        Names of metrics.
+        Names of :data:`METRICS`, and ``sensitivity_at_<p>_specificity`` with a whole or decimal
+        percentage, 0 < p < 100.
 
     Returns
     -------
@@ -85,15 +85,18 @@ def check_scoring_names(scoring=None):
     Raises
     ------
     ValueError
-        For a name that is no metric; the message says which one is near.
+        For a name that is no metric; the message says which one is near. For a percentage that
+        cannot be read.
+
+    Examples
+    --------
+    >>> check_scoring_names(["f1", "sensitivity_at_95_specificity"])
+    ('f1', 'sensitivity_at_95_specificity')
     """
     names = METRICS if scoring is None else (scoring,) if isinstance(scoring, str) else scoring
     names = tuple(dict.fromkeys(names))
     for name in names:
-        if name not in METRICS:
-            near = get_close_matches(str(name), METRICS, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"unknown metric {name!r}; {hint}Known: {', '.join(METRICS)}")
+        find_formula(name)
     if not names:
         raise ValueError(f"scoring is empty; known metrics: {', '.join(METRICS)}")
     return names
@@ -117,7 +120,8 @@ def compute_metrics(y_true, y_pred, proba, classes, pos_label=None, *, decision=
         Scores to rank by where there are no probabilities: larger means more like the positive
         class, or one column per class.
     scoring : iterable of str, optional
-        Names of the metrics to compute, all by default.
+        Names of the metrics to compute, see :func:`check_scoring_names`; all of :data:`METRICS` by
+        default.
 
     Returns
     -------
@@ -126,7 +130,9 @@ def compute_metrics(y_true, y_pred, proba, classes, pos_label=None, *, decision=
         classes, the sum of the squared errors of all classes [1]_ (from 0 to 2). log_loss is in
         nats, probabilities below 2.2e-16 count as that. ece is the expected calibration error of
         the likelier class's probability in 15 bins of equal width [2]_. mcc is the Matthews
-        correlation coefficient.
+        correlation coefficient. sensitivity_at_95_specificity is the largest share of the positive
+        samples above a threshold that at least 95 % of the others are not above: a point of the
+        empirical ROC curve, not interpolated; 0 where no such threshold finds any.
 
     Raises
     ------
@@ -189,7 +195,7 @@ def fill_columns(scores, positive):
 
 def _score_labels(y_true, y_pred, name, pos_label):
     """A metric of predicted labels alone, which is what a search for a threshold asks for."""
-    if name not in FROM_LABELS:
+    if find_formula(name).needs != "predicted":
         raise ValueError(
             f"{name} is computed from probabilities and does not depend on a threshold; choose "
             f"among {', '.join(FROM_LABELS)}"
@@ -218,7 +224,7 @@ class _MetricScorer(_BaseScorer):
             return method_caller(estimator, method, X, pos_label=pos_label)
 
         labels = proba = decision = None
-        if name in FROM_LABELS:
+        if find_formula(name).needs == "predicted":
             labels = respond("predict")
         else:
             proba = respond("predict_proba")
@@ -229,7 +235,7 @@ class _MetricScorer(_BaseScorer):
         return values[name]
 
 
-def scorers(pos_label=None):
+def scorers(pos_label=None, scoring=None):
     """The metrics of :func:`skall.compare` for ``scoring=`` of scikit-learn's tools.
 
     Each estimator is asked once per fold for its labels and once for its probabilities, however
@@ -240,12 +246,19 @@ def scorers(pos_label=None):
     pos_label : label, optional
         The positive class of two, see :func:`resolve_pos_label`. Two classes that need it and do
         not get it are an error when the scorer is called.
+    scoring : str or iterable of str, optional
+        Names of the metrics, see :func:`check_scoring_names`; all of :data:`METRICS` by default.
 
     Returns
     -------
     dict of str to callable
         ``scorer(estimator, X, y)`` by name. The values have the sign they are published with: a
         search that maximises brier, log_loss or ece would find the worst candidate.
+
+    Raises
+    ------
+    ValueError
+        For a name that is no metric.
 
     Examples
     --------
@@ -256,5 +269,7 @@ def scorers(pos_label=None):
     >>> scores = cross_validate(LogisticRegression(), X, y, scoring=scorers(), cv=3)
     >>> bool(scores["test_roc_auc"].mean() > 0.9)
     True
+    >>> list(scorers(scoring=["roc_auc", "sensitivity_at_95_specificity"]))
+    ['roc_auc', 'sensitivity_at_95_specificity']
     """
-    return {name: _MetricScorer(name, pos_label) for name in METRICS}
+    return {name: _MetricScorer(name, pos_label) for name in check_scoring_names(scoring)}

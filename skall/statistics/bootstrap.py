@@ -38,7 +38,8 @@ def bootstrap_intervals(
         As :attr:`skall.comparison.Comparison.predictions_`. Labels are column ``y_pred`` where
         there is one, else the likeliest classes.
     metrics : str or iterable of str, optional
-        Names of :data:`skall.metrics.METRICS`; all of them by default.
+        Names, see :func:`skall.metrics.check_scoring_names`; all of :data:`skall.metrics.METRICS`
+        by default.
     pos_label : label, optional
         The positive class of two, see :func:`skall.metrics.resolve_pos_label`.
     n_resamples : int, default=2000
