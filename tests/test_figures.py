@@ -106,8 +106,8 @@ def test_bars_of_one_metric_are_means_with_corrected_intervals(comparison):
     assert widths == pytest.approx(list(means.values()))
     for name, ends in zip(shown, whiskers_of(display.ax_), strict=True):
         # Of three folds, one tests half as many samples as the others train on.
-        expected = np.clip(corrected_t_interval(values_of(comparison, name, "accuracy"), 1 / 2), 0, 1)
-        assert ends == pytest.approx(expected)
+        expected = corrected_t_interval(values_of(comparison, name, "accuracy"), 1 / 2)
+        assert ends == pytest.approx(np.clip(expected, 0, 1))
 
 
 def test_grouped_bars_with_bootstrap_intervals(comparison):

@@ -2,43 +2,16 @@
 
 import warnings
 from contextlib import ExitStack
-from numbers import Integral
 
-import numpy as np
-import pandas as pd
-import torch
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skall.classifier import CNNClassifier
-from skall.classifier.persistence import check_savable
-from skall.comparison.candidates import make_baselines, make_candidates
-from skall.comparison.description import (
-    describe_cv,
-    describe_estimators,
-    describe_protocol,
-    find_networks,
-)
+from skall.comparison.description import find_networks
 from skall.comparison.evaluation import evaluate_fold, find_last
-from skall.comparison.folds import make_folds, warn_of_unused_patients
+from skall.comparison.plan import make_plan
 from skall.comparison.progress import Progress, watch
-from skall.comparison.record import Record, describe_call
-from skall.comparison.results import Comparison
-from skall.comparison.tabulation import (
-    count_trials,
-    tabulate_choices,
-    tabulate_histories,
-    tabulate_predictions,
-    tabulate_resources,
-    tabulate_samples,
-    tabulate_scores,
-)
+from skall.comparison.record import Record
 from skall.comparison.tracking import make_tracker
-from skall.comparison.tuning import check_search, describe_search, plan_search, prepare
-from skall.metrics import check_scoring_names, resolve_pos_label
-from skall.randomness import draw_seed
-from skall.shortcuts import find_images
+from skall.comparison.tuning import prepare
 
 
 def compare(
@@ -162,123 +135,42 @@ def compare(
 
 def run_comparison(
     *,
-    estimators,
-    X,
-    y,
-    groups,
-    cv,
-    repeats,
-    scoring,
-    pos_label,
-    n_jobs,
-    out,
-    keep_weights,
-    baselines,
-    tracking,
-    tune,
-    strategy,
-    trials,
-    random_state,
-    verbose,
-    params,
+    n_jobs=None,
+    out=None,
+    keep_weights=False,
+    tracking=None,
+    verbose=1,
     finish=None,
+    **asked,
 ):
     """What :func:`compare` does, and a last change of the comparison before it is written.
 
     Parameters
     ----------
-    estimators ... params
-        As in :func:`compare`.
+    n_jobs, out, keep_weights, tracking, verbose, **asked
+        As in :func:`compare`, with ``params`` as a dict.
     finish : callable, optional
         Takes the comparison and returns the one that is written and returned.
+
+    Returns
+    -------
+    Comparison
     """
-    y, groups, classes = _check_samples(X, y, groups)
-    pos_label = resolve_pos_label(classes, pos_label)
-    scoring = check_scoring_names(scoring)
     tracker = make_tracker(tracking)
     if keep_weights and out is None:
         raise ValueError("keep_weights=True needs a folder to keep them in: give `out`")
     record = None if out is None else Record(out, keep_weights)
-    remembered = (record and record.earlier) or {}
-    seed = _pick_seed(random_state, remembered)
-    n_threads = remembered.get("threads", torch.get_num_threads())
-    images = find_images(X)
-    beaten = make_baselines(shortcuts=images is not None) if baselines else {}
-    candidates, by_name = make_candidates(estimators, beaten, params)
-    if groups is None:
-        warn_of_unused_patients(images)
-    folds = make_folds(y, groups, cv=cv, repeats=repeats, seed=seed)
-    search = plan_search(
-        tune, strategy, trials, by_name=by_name, grouped=groups is not None, pos_label=pos_label
-    )
-    if search:
-        check_search(search, candidates, folds, y, groups)
-    settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
-    settings |= {"positive class": str(pos_label), **describe_search(search)}
-    about = {
-        "estimators_": describe_estimators(candidates, beaten, len(classes)),
-        "samples_": tabulate_samples(y, groups, images),
-        "images_": images,
-    }
-    with_network = {name for name, c in candidates.items() if _ends_in_network(c)}
+    plan = make_plan(**asked, remembered=(record and record.earlier) or {})
     if keep_weights:
-        for name in with_network:
-            check_savable(find_last(candidates[name]))
-
-    jobs = [(name, fold) for fold in folds for name in candidates]
-    shared = {
-        **{"X": X, "y": y, "groups": groups, "classes": classes, "pos_label": pos_label},
-        **{"scoring": scoring, "n_threads": n_threads},
-    }
+        plan.check_savable()
     with ExitStack() as stack:
-        call = describe_call(candidates, X, y, groups, folds, images, **settings)
         if record:
             stack.enter_context(record.hold())
-            record.begin(call)
+            record.begin(plan.call)
         if tracker:
             stack.enter_context(tracker)
-            tracker.begin(call)
-        results = [record and record.read(*job, job[0] in with_network) for job in jobs]
-        done = [job for job, result in zip(jobs, results, strict=True) if result is not None]
-        progress = stack.enter_context(Progress(jobs, done, verbose))
-        # The epochs of other processes are not seen here.
-        watcher = progress.watcher if effective_n_jobs(n_jobs) == 1 else None
-        tasks = [
-            delayed(_run)(
-                number,
-                *(name, candidates[name], _pick_own_seed(candidates[name], fold, by_name), search),
-                **{"fold": fold, "record": record, "watcher": watcher, **shared},
-            )
-            for number, (name, fold) in enumerate(jobs)
-            if results[number] is None
-        ]
-        for job, result in zip(jobs, results, strict=True):
-            if tracker and result is not None:
-                tracker.log_fold(*job, result)
-        for number, result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
-            results[number] = result
-            progress.update(*jobs[number])
-            if tracker:
-                tracker.log_fold(*jobs[number], result)
-
-        rows = [(*job, result) for job, result in zip(jobs, results, strict=True)]
-        rows.sort(key=lambda row: list(candidates).index(row[0]))
-        protocol = {
-            **{"cv": describe_cv(cv, groups is not None), "folds": len(folds) // repeats},
-            **{"repeats": repeats, **settings, "grouped": groups is not None},
-            "tuned": {key: call[key] for key in call if key.startswith(("tune ", "strategy"))},
-        }
-        comparison = Comparison(
-            tabulate_scores(rows),
-            tabulate_predictions(rows, y, groups, classes),
-            pos_label,
-            tabulate_choices(rows),
-            count_trials(rows),
-            history_=tabulate_histories(rows),
-            resources_=tabulate_resources(rows),
-            protocol_=describe_protocol(**protocol),
-            **about,
-        )
+            tracker.begin(plan.call)
+        comparison = plan.assemble(_run_jobs(plan, record, tracker, n_jobs, verbose))
         comparison = finish(comparison) if finish else comparison
         if record:
             comparison.write(record.folder)
@@ -289,6 +181,34 @@ def run_comparison(
     return comparison
 
 
+def _run_jobs(plan, record, tracker, n_jobs, verbose):
+    """The results of all jobs: those on record, and of the others as they come in."""
+    jobs = plan.jobs
+    results = [record and record.read(*job, plan.has_network(job[0])) for job in jobs]
+    done = [number for number, result in enumerate(results) if result is not None]
+    if tracker:
+        for number in done:
+            tracker.log_fold(*jobs[number], results[number])
+    with Progress(jobs, [jobs[number] for number in done], verbose) as progress:
+        # The epochs of other processes are not seen here.
+        watcher = progress.watcher if effective_n_jobs(n_jobs) == 1 else None
+        tasks = [
+            delayed(_run)(
+                number,
+                *(name, plan.candidates[name], plan.pick_seed(name, fold), plan.search),
+                **{"fold": fold, "record": record, "watcher": watcher, **plan.shared},
+            )
+            for number, (name, fold) in enumerate(jobs)
+            if results[number] is None
+        ]
+        for number, result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
+            results[number] = result
+            progress.update(*jobs[number])
+            if tracker:
+                tracker.log_fold(*jobs[number], result)
+    return results
+
+
 def _run(number, name, candidate, seed, search, *, fold, record, watcher, **options):
     # Copied here, so that a fitted copy lives no longer than its fold.
     estimator = prepare(candidate, seed, search)
@@ -297,36 +217,5 @@ def _run(number, name, candidate, seed, search, *, fold, record, watcher, **opti
             watch(network, watcher)
     result = evaluate_fold(name, estimator, fold=fold, **options)
     if record:
-        network = find_last(estimator)
-        record.write(name, fold, result, network if _ends_in_network(estimator) else None)
+        record.write(name, fold, result, find_last(estimator))
     return number, result
-
-
-def _ends_in_network(estimator):
-    return isinstance(find_last(estimator), CNNClassifier)
-
-
-def _pick_own_seed(candidate, fold, by_name):
-    """The fold's seed for what was given by name; the baselines of shortcuts take none."""
-    return fold.seed if by_name and hasattr(candidate, "random_state") else None
-
-
-def _check_samples(X, y, groups):
-    """Labels and groups as arrays, and the classes."""
-    y = column_or_1d(y)
-    groups = None if groups is None else column_or_1d(groups)
-    check_consistent_length(X, y, groups)
-    for name, values in {"y": y, "groups": groups}.items():
-        missing = [] if values is None else np.flatnonzero(pd.isna(values))
-        if len(missing):
-            raise ValueError(f"{name} has no value in row {missing[0]}")
-    check_classification_targets(y)
-    return y, groups, np.unique(y)
-
-
-def _pick_seed(random_state, remembered):
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    if random_state is None and "seed" in remembered:
-        return remembered["seed"]
-    return draw_seed(random_state)

@@ -192,7 +192,7 @@ def _check_classes(folds, y, groups, cv):
             f"{len(untested)} of {len(folds)} test parts lack a class ({untested[0].title}: "
             f"{missing[0]!r}): what cannot be measured there is NaN, and means leave it out. "
             f"{advise(untested[0])}".rstrip(),
-            stacklevel=5,
+            stacklevel=6,
         )
 
 
@@ -209,7 +209,7 @@ def _check_groups(folds, groups):
             f"cv has {len(parted)} of {len(names)} groups, as {example!r}, on both "
             "sides of a split: scores are too good where samples of a group are alike; an integer "
             "cv, or StratifiedGroupKFold, keeps them together",
-            stacklevel=5,
+            stacklevel=6,
         )
 
 
@@ -228,5 +228,5 @@ def warn_of_unused_patients(images):
             f"the names of {len(subjects)} files tell {len(set(subjects))} patients (C-NMC), but "
             "there are no groups: a patient on both sides of a split makes scores too good; pass "
             "groups=, as skall.datasets.load_cells returns them",
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import joblib
 
+from skall.classifier import CNNClassifier
 from skall.files import write_json
 from skall.images.rows import FileImages
 
@@ -117,8 +118,8 @@ class Record:
             )
         return result
 
-    def write(self, name, fold, result, network=None):
-        """Keep that result, and the fitted network where there is one and weights are kept.
+    def write(self, name, fold, result, fitted=None):
+        """Keep that result, and where weights are kept the fitted estimator, if it is a network.
 
         Raises
         ------
@@ -132,8 +133,8 @@ class Record:
                 f"of {name!r} on {fold.title} is not written there"
             )
         path = self.path(name, fold)
-        if self.keep_weights and network is not None:
-            network.save(path.with_suffix(""))
+        if self.keep_weights and isinstance(fitted, CNNClassifier):
+            fitted.save(path.with_suffix(""))
         # Last: with it, the fold is finished.
         write_json(path, result)
 

@@ -11,6 +11,8 @@ from skall.files import write_file, write_json
 from skall.images.rows import FileImages
 
 TABLES = ("scores", "predictions", "samples", "history", "resources")
+TEXTS = ("estimator", "metric", "group", "y_true", "file")
+WHOLE = ("repeat", "fold", "sample", "epoch")
 ABOUT = "protocol.json"
 
 
@@ -150,26 +152,18 @@ def _check_finished(folder):
 
 
 def _read_table(path, about):
-    kept = {"estimator": str, "metric": str, "group": str, "y_true": str, "file": str}
-    table = pd.read_csv(
-        path,
-        float_precision="round_trip",
-        dtype=kept,
-        # An estimator or a patient may be called "NA".
-        **{"keep_default_na": False, "na_values": {c: [""] for c in _list_columns(path, kept)}},
-    )
+    # As text first: an estimator or a patient may be called "NA", and pandas rounds numbers.
+    table = pd.read_csv(path, dtype=str, keep_default_na=False).astype(object)
+    for column in table.columns.difference(TEXTS):
+        kind = int if column in WHOLE else float
+        table[column] = [kind(text) if text else np.nan for text in table[column]]
     for column, values in (("y_true", "labels"), ("group", "groups")):
         if column in table:
             known = {str(value): value for value in about[values]}
-            table[column] = table[column].map(known)
+            table[column] = table[column].map(known).infer_objects()
     if "file" in table:
-        table["file"] = table["file"].astype(object)
+        table["file"] = table["file"].replace("", None)
     return table
-
-
-def _list_columns(path, texts):
-    columns = pd.read_csv(path, nrows=0).columns
-    return [column for column in columns if column not in texts or column in ("group", "file")]
 
 
 def _list_plain(values):

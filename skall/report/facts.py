@@ -143,9 +143,10 @@ def _describe_disjoint(comparison):
         return "By image; whether a patient is on both sides of a split is not known."
     rows = comparison.predictions_.drop_duplicates(["repeat", "fold", "sample"])
     per_fold = rows.groupby(["repeat", "group"])["fold"].nunique()
-    if per_fold.max() == 1:
+    n_parted = (per_fold.groupby("group").max() > 1).sum()
+    if not n_parted:
         return "By patient: no patient is in two folds."
-    return f"{(per_fold > 1).sum()} patients have images in several folds."
+    return f"Not by patient: {n_parted} of them have images in several folds."
 
 
 def _list_networks(comparison):

@@ -1,0 +1,214 @@
+"""What a comparison is going to do: checked before anything is trained."""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from skall.classifier import CNNClassifier
+from skall.classifier.persistence import check_savable
+from skall.comparison.candidates import make_baselines, make_candidates
+from skall.comparison.description import (
+    describe_cv,
+    describe_estimators,
+    describe_protocol,
+)
+from skall.comparison.evaluation import find_last
+from skall.comparison.folds import make_folds, warn_of_unused_patients
+from skall.comparison.record import describe_call
+from skall.comparison.results import Comparison
+from skall.comparison.tabulation import (
+    count_trials,
+    tabulate_choices,
+    tabulate_histories,
+    tabulate_predictions,
+    tabulate_resources,
+    tabulate_samples,
+    tabulate_scores,
+)
+from skall.comparison.tuning import check_search, describe_search, plan_search
+from skall.metrics import check_scoring_names, resolve_pos_label
+from skall.randomness import draw_seed
+from skall.shortcuts import find_images
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Estimators, folds and samples of a comparison.
+
+    Attributes
+    ----------
+    X, y, groups
+        The samples, their labels as an array, and their groups as an array or None.
+    classes : ndarray of shape (n_classes,)
+    pos_label : label or None
+    scoring : tuple of str
+    images : Images or None
+        X, where it holds images.
+    candidates : dict of str to classifier
+    by_name : bool
+        Whether they were given by name, and take the seed of the fold.
+    search : dict or None
+        Arguments of :func:`skall.search.make_search`.
+    folds : list of Fold
+    n_threads : int
+    protocol : dict
+        What JSON holds of how it is done.
+    about : dict of str to dict
+        What each estimator is.
+    call : dict
+        The fingerprint of :func:`skall.comparison.record.describe_call`.
+    """
+
+    X: object
+    y: np.ndarray
+    groups: np.ndarray | None
+    classes: np.ndarray
+    pos_label: object
+    scoring: tuple
+    images: object
+    candidates: dict
+    by_name: bool
+    search: dict | None
+    folds: list
+    n_threads: int
+    protocol: dict
+    about: dict
+    call: dict
+
+    @property
+    def jobs(self):
+        """Each estimator on each fold, in the order of work."""
+        return [(name, fold) for fold in self.folds for name in self.candidates]
+
+    @property
+    def shared(self):
+        """The arguments of :func:`skall.comparison.evaluation.evaluate_fold` that all have."""
+        names = ("X", "y", "groups", "classes", "pos_label", "scoring", "n_threads")
+        return {name: getattr(self, name) for name in names}
+
+    def pick_seed(self, name, fold):
+        """The fold's seed for what was given by name; the baselines of shortcuts take none."""
+        takes_one = self.by_name and hasattr(self.candidates[name], "random_state")
+        return fold.seed if takes_one else None
+
+    def has_network(self, name):
+        """Whether an estimator is, or ends in, a network that can be kept."""
+        return isinstance(find_last(self.candidates[name]), CNNClassifier)
+
+    def check_savable(self):
+        """Raise where a network could not be kept."""
+        for name in filter(self.has_network, self.candidates):
+            check_savable(find_last(self.candidates[name]))
+
+    def assemble(self, results):
+        """The comparison of what :attr:`jobs` gave.
+
+        Parameters
+        ----------
+        results : list of dict
+
+        Returns
+        -------
+        Comparison
+        """
+        rows = [(*job, result) for job, result in zip(self.jobs, results, strict=True)]
+        rows.sort(key=lambda row: list(self.candidates).index(row[0]))
+        return Comparison(
+            tabulate_scores(rows),
+            tabulate_predictions(rows, self.y, self.groups, self.classes),
+            self.pos_label,
+            tabulate_choices(rows),
+            count_trials(rows),
+            history_=tabulate_histories(rows),
+            resources_=tabulate_resources(rows),
+            samples_=tabulate_samples(self.y, self.groups, self.images),
+            estimators_=self.about,
+            protocol_=describe_protocol(**self.protocol),
+            images_=self.images,
+        )
+
+
+def make_plan(
+    estimators,
+    X,
+    y,
+    *,
+    groups,
+    cv,
+    repeats,
+    scoring,
+    pos_label,
+    baselines,
+    tune,
+    strategy,
+    trials,
+    random_state,
+    params,
+    remembered,
+):
+    """Check what a comparison was asked for.
+
+    Parameters
+    ----------
+    estimators ... params
+        As in :func:`skall.compare`.
+    remembered : dict
+        The fingerprint of the comparison that goes on, which gives its seed and its threads.
+
+    Returns
+    -------
+    Plan
+    """
+    y, groups, classes = _check_samples(X, y, groups)
+    pos_label = resolve_pos_label(classes, pos_label)
+    scoring = check_scoring_names(scoring)
+    seed = _pick_seed(random_state, remembered)
+    n_threads = remembered.get("threads", torch.get_num_threads())
+    images = find_images(X)
+    beaten = make_baselines(shortcuts=images is not None) if baselines else {}
+    candidates, by_name = make_candidates(estimators, beaten, params)
+    if groups is None:
+        warn_of_unused_patients(images)
+    folds = make_folds(y, groups, cv=cv, repeats=repeats, seed=seed)
+    search = plan_search(
+        tune, strategy, trials, by_name=by_name, grouped=groups is not None, pos_label=pos_label
+    )
+    if search:
+        check_search(search, candidates, folds, y, groups)
+    settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
+    settings |= {"positive class": str(pos_label), **describe_search(search)}
+    dealt = {"cv": describe_cv(cv, groups is not None), "repeats": repeats}
+    return Plan(
+        **{"X": X, "y": y, "groups": groups, "classes": classes, "pos_label": pos_label},
+        **{"scoring": scoring, "images": images, "candidates": candidates, "by_name": by_name},
+        **{"search": search, "folds": folds, "n_threads": n_threads},
+        protocol=dealt | {"grouped": groups is not None} | settings,
+        about=describe_estimators(candidates, beaten, len(classes)),
+        call=describe_call(candidates, X, y, groups, folds, images, **settings),
+    )
+
+
+def _check_samples(X, y, groups):
+    """Labels and groups as arrays, and the classes."""
+    y = column_or_1d(y)
+    groups = None if groups is None else column_or_1d(groups)
+    check_consistent_length(X, y, groups)
+    for name, values in {"y": y, "groups": groups}.items():
+        missing = [] if values is None else np.flatnonzero(pd.isna(values))
+        if len(missing):
+            raise ValueError(f"{name} has no value in row {missing[0]}")
+    check_classification_targets(y)
+    return y, groups, np.unique(y)
+
+
+def _pick_seed(random_state, remembered):
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    if random_state is None and "seed" in remembered:
+        return remembered["seed"]
+    return draw_seed(random_state)
