@@ -176,7 +176,7 @@ def test_confusion_matrices_pooled_and_per_fold(comparison, repeats):
     assert len(folds.ax_) == K * repeats
     assert sum(folds.matrices.values()).tolist() == expected.tolist()
     title = "fair: fold 0" if repeats == 1 else "fair: repeat 0, fold 0"
-    assert folds.ax_[0].get_title() == title
+    assert folds.ax_[0].get_title().replace("\n", " ") == title
     first = (rows["fold"] == 0) & (rows["repeat"] == 0)
     of_fold = confusion_matrix(rows["y_true"][first], predicted[first])
     shares = np.asarray(folds.ax_[0].images[0].get_array())

@@ -159,7 +159,7 @@ def test_sensitivity_at_a_specificity_by_hand(truth, score, percentage, expected
     assert np.isnan(compute_metrics(truth, truth, None, [0, 1], scoring=[name])[name])
 
 
-@pytest.mark.parametrize("percentage", ["0.1", "29", "57", "70", "90", "95", "99.9"])
+@pytest.mark.parametrize("percentage", ["1.1", "29", "57", "70", "90", "95", "99.9"])
 def test_specificity_is_reached_exactly(percentage):
     # In floats (1 - 0.9) * 1000 is 99.99...: one false positive fewer than there may be.
     n_allowed = round((100 - float(percentage)) * 10)
@@ -257,21 +257,39 @@ def test_scoring_names():
 
 
 def test_scoring_names_with_a_percentage():
-    names = ("sensitivity_at_95_specificity", "f1", "sensitivity_at_0.5_specificity")
+    names = ("sensitivity_at_95_specificity", "f1", "sensitivity_at_1.5_specificity")
     assert check_scoring_names(names) == names
     assert not any("_at_" in name for name in METRICS)
-    with pytest.raises(ValueError, match=r"unknown metric 'auc'.*sensitivity_at_95_specificity"):
+    with pytest.raises(ValueError, match=r"unknown metric 'auc'; did you mean 'roc_auc'.*at_95"):
         check_scoring_names(["auc"])
+    with pytest.raises(ValueError, match="'sensitivity'; did you mean 'recall'"):
+        check_scoring_names(["sensitivity"])
     with pytest.raises(ValueError, match="did you mean 'sensitivity_at_95_specificity'"):
         check_scoring_names(["sensitivty_at_95_specificity"])
 
 
 @pytest.mark.parametrize(
     "percentage",
-    ["", "0", "00.00", "100", "100.5", "-5", "+5", "95%", "95.", ".5", "1e1", "high", "95 ", "٩٥"],
+    [
+        "",
+        "0",
+        "00.00",
+        "0.95",
+        "100",
+        "100.5",
+        "-5",
+        "+5",
+        "95%",
+        "95.",
+        ".5",
+        "1e1",
+        "high",
+        "95 ",
+        "٩٥",
+    ],
 )
 def test_percentage_refused(percentage):
-    message = "cannot read the metric .*above 0 and below 100, as sensitivity_at_95_specificity"
+    message = "cannot read the metric .*from 1 to below 100, as sensitivity_at_95_specificity"
     for name in (f"sensitivity_at_{percentage}_specificity", f"sensitivity_at_{percentage}"):
         with pytest.raises(ValueError, match=message):
             check_scoring_names([name])

@@ -1,10 +1,15 @@
 """Confusion matrices of held-out predictions."""
 
+from textwrap import wrap
+
 import numpy as np
 
 from skall.displays.held_out import read_folds
 from skall.displays.style import make_panels, quote
 from skall.statistics.held_out import list_classes
+
+# Characters that fit above a matrix.
+TITLE = 20
 
 
 class ConfusionDisplay:
@@ -106,7 +111,8 @@ class ConfusionDisplay:
         ax.set_yticks(places, labels)
         ax.set_xlabel("predicted")
         ax.set_ylabel("true")
-        ax.set_title(quote(title), fontsize="medium")
+        lines = wrap(title, TITLE) or [""]
+        ax.set_title("\n".join(map(quote, lines)), fontsize="medium")
 
 
 def _count(outcome, n_classes):

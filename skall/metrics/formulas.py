@@ -163,6 +163,13 @@ class Formula(NamedTuple):
     needs: str
 
 
+# What others call them.
+SYNONYMS = {
+    **{"sensitivity": "recall", "tpr": "recall", "tnr": "specificity", "ppv": "precision"},
+    **{"auc": "roc_auc", "auroc": "roc_auc", "mse": "brier", "ap": "average_precision"},
+}
+
+
 def find_formula(name):
     """The formula of any metric, by its name.
 
@@ -187,7 +194,8 @@ def find_formula(name):
     specificity = read_fixed_specificity(name)
     if specificity is not None:
         return Formula(partial(_sensitivity, specificity=specificity), "ranking")
-    near = get_close_matches(str(name), (*METRICS, SENSITIVITY_EXAMPLE), n=1, cutoff=0.5)
+    near = [SYNONYMS[name]] if name in SYNONYMS else []
+    near += get_close_matches(str(name), (*METRICS, SENSITIVITY_EXAMPLE), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(
         f"unknown metric {name!r}; {hint}Known: {', '.join(METRICS)}; and "
@@ -210,7 +218,8 @@ def read_fixed_specificity(name):
     Raises
     ------
     ValueError
-        If the name begins like that and goes on otherwise, or the percentage is 0, 100 or beyond.
+        If the name begins like that and goes on otherwise, or the percentage is 100 or above, or
+        below 1, which would be a share.
 
     Examples
     --------
@@ -222,10 +231,10 @@ def read_fixed_specificity(name):
         return None
     match = re.fullmatch(r"sensitivity_at_([0-9]{1,2}(?:\.[0-9]+)?)_specificity", str(name))
     specificity = Fraction(match[1]) / 100 if match else 0
-    if not specificity:
+    if specificity < Fraction(1, 100):
         raise ValueError(
             f"cannot read the metric {name!r}: sensitivity_at_<p>_specificity takes a percentage "
-            f"above 0 and below 100, as {SENSITIVITY_EXAMPLE} or sensitivity_at_99.5_specificity"
+            f"from 1 to below 100, as {SENSITIVITY_EXAMPLE} or sensitivity_at_99.5_specificity"
         )
     return specificity
 

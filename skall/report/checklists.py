@@ -21,7 +21,14 @@ def fill_checklists(facts):
     text = files("skall.report").joinpath("checklists.toml").read_text(encoding="utf-8")
     filled = []
     for guideline in tomllib.loads(text)["guideline"]:
-        items = [item | {"answer": facts.get(item.get("fact", ""))} for item in guideline["item"]]
+        items = [item | {"answer": _answer(item, facts)} for item in guideline["item"]]
         n_filled = sum(item["answer"] is not None for item in items)
         filled.append({"note": "", **guideline, "items": items, "n_filled": n_filled})
     return filled
+
+
+def _answer(item, facts):
+    """What is known of an item, from one fact or several."""
+    names = item.get("fact", [])
+    names = [names] if isinstance(names, str) else names
+    return " ".join(facts[name] for name in names if name in facts) or None

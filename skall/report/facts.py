@@ -259,8 +259,9 @@ def describe_performance(comparison, metric, names):
         + ("" if np.isnan(row.low) else f" ({row.low:.3f} to {row.high:.3f})")
         for row in table.itertuples()
     ]
-    lower = " (lower is better)" if metric in LOWER_IS_BETTER else ""
-    return f"{describe_metric(metric).capitalize()}{lower}: {'; '.join(parts)}."
+    lower = ", lower is better" if metric in LOWER_IS_BETTER else ""
+    spread = " (95 % intervals over the folds)" if table["low"].notna().any() else ""
+    return f"{describe_metric(metric).capitalize()}{lower}{spread}: {'; '.join(parts)}."
 
 
 def describe_software(protocol):
