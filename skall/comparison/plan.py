@@ -182,7 +182,8 @@ def make_plan(
         check_search(search, candidates, folds, y, groups)
     settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
     settings |= {"positive class": str(pos_label), **describe_search(search)}
-    dealt = {"cv": describe_cv(cv, groups is not None), "repeats": repeats}
+    seeds = list({fold.repeat: fold.seed for fold in folds}.values())
+    dealt = {"cv": describe_cv(cv, groups is not None), "repeats": repeats, "seeds": seeds}
     return Plan(
         **{"X": X, "y": y, "groups": groups, "classes": classes, "pos_label": pos_label},
         **{"scoring": scoring, "images": images, "candidates": candidates, "by_name": by_name},

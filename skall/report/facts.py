@@ -134,7 +134,8 @@ def describe_partition(comparison):
     text = protocol.get("cv") or f"{n_folds} folds"
     if n_repeats > 1:
         text += f", repeated {n_repeats} times with other seeds"
-    return f"Cross-validation: {text}; seed {protocol.get('seed', 'not known')}."
+    seeds = ", ".join(map(str, protocol.get("seeds", ["not known"])))
+    return f"Cross-validation: {text}; seed {seeds}."
 
 
 def _describe_disjoint(comparison):
