@@ -3,11 +3,11 @@
 import numpy as np
 from scipy import ndimage
 
+from skall.extras import import_extra
 from skall.images.pixels import resize_picture
 from skall.images.transformer import ImageTransformer
 from skall.parameters import integer
 from skall.preprocessing.colour import to_lab
-from skall.preprocessing.extra import import_skimage
 from skall.preprocessing.foreground import find_cell, find_threshold, is_black
 
 VALUES = {"image_size": (integer(8), "a number of pixels, at least 8,")}
@@ -158,7 +158,7 @@ def _find_nucleus(pixels, cell):
 
 def _measure_colour(colours):
     """Moments and percentiles of colours ``(n, 3)`` of uint8."""
-    color = import_skimage("color", "HandcraftedFeatures")
+    color = import_extra("skimage.color", "imaging", "HandcraftedFeatures")
     hsv = color.rgb2hsv(colours)
     hsv[:, 0] = (hsv[:, 0] + 0.5) % 1
     values = np.hstack([colours / 255, hsv, to_lab(colours)])
@@ -177,7 +177,7 @@ def _measure_colour(colours):
 
 def _measure_cooccurrence(grey, shown):
     """Haralick's features of the pairs of pixels that both are shown."""
-    feature = import_skimage("feature", "HandcraftedFeatures")
+    feature = import_extra("skimage.feature", "imaging", "HandcraftedFeatures")
     # Level 0 is what is not shown; its pairs are left out.
     levels = np.where(shown, 1 + grey // (256 // GREY_LEVELS), 0).astype(np.uint8)
     pairs = feature.graycomatrix(levels, DISTANCES, ANGLES, GREY_LEVELS + 1, symmetric=True)
@@ -193,7 +193,7 @@ def _measure_cooccurrence(grey, shown):
 
 def _measure_patterns(grey, shown):
     """Shares of the uniform local binary patterns."""
-    feature = import_skimage("feature", "HandcraftedFeatures")
+    feature = import_extra("skimage.feature", "imaging", "HandcraftedFeatures")
     shares = {}
     for radius, n_neighbours in RINGS:
         patterns = feature.local_binary_pattern(grey, n_neighbours, radius, method="uniform")
@@ -208,7 +208,7 @@ def _measure_shape(name, mask):
     if mask is None:
         values = np.zeros(len(OUTLINE) + len(HU_DEGREES))
     else:
-        measure = import_skimage("measure", "HandcraftedFeatures")
+        measure = import_extra("skimage.measure", "imaging", "HandcraftedFeatures")
         (region,) = measure.regionprops(mask.astype(np.uint8))
         perimeter = region.perimeter
         roundness = 4 * np.pi * region.area / perimeter**2 if perimeter else 0.0

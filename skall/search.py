@@ -18,6 +18,7 @@ from sklearn.model_selection import (
 
 from skall.classifier import CNNClassifier
 from skall.classifier.parameters import VALUES
+from skall.extras import import_extra
 from skall.parameters import check_values
 from skall.randomness import draw_seed
 from skall.registry import get_backbone
@@ -217,13 +218,7 @@ def _silent(optuna):
 
 
 def _import_optuna():
-    try:
-        import optuna
-    except ImportError as exc:
-        raise ImportError(
-            "strategy='optuna' needs the package optuna: pip install 'skall[search]'"
-        ) from exc
-    return optuna
+    return import_extra("optuna", "search", "strategy='optuna'")
 
 
 def is_list(values):

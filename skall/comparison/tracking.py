@@ -3,20 +3,18 @@
 import math
 import re
 import time
-from importlib import import_module
 from numbers import Real
 from pathlib import Path
 
 import joblib
 
+from skall.extras import import_extra
+
 TRACKERS = ("mlflow",)
 
-# What every store of MLflow takes (mlflow.utils.validation): characters of names and of values,
-# and entries of one request.
+# Characters that every store of MLflow 3 takes (mlflow.utils.validation).
 _NAME_LENGTH = 250
 _VALUE_LENGTH = 6000
-_PARAMS_AT_ONCE = 100
-_METRICS_AT_ONCE = 1000
 
 
 def make_tracker(tracking):
@@ -58,13 +56,7 @@ def make_tracker(tracking):
 
 
 def _import(package):
-    try:
-        return import_module(package)
-    except ImportError as exc:
-        raise ImportError(
-            f"tracking='mlflow' needs the package {package}, which cannot be imported: "
-            "pip install 'skall[tracking]'"
-        ) from exc
+    return import_extra(package, "tracking", "tracking='mlflow'")
 
 
 class MlflowTracker:
@@ -120,7 +112,7 @@ class MlflowTracker:
             self._params[name] = {
                 f"params/{key.removeprefix(start)}": shared.pop(key) for key in own
             }
-        self._log_params(self.run_id, shared)
+        self._log(self.run_id, params=shared)
 
     def log_fold(self, name, fold, result):
         """Log one estimator on one fold as a run.
@@ -145,14 +137,11 @@ class MlflowTracker:
         # A name without its end: MLflow's databases have columns of 250 characters.
         title = f"{name[:200]}, {fold.title}"
         run_id = self._start(title, self.run_id, sum(seconds.values()))
-        self._log_params(
-            run_id,
-            {
-                **{"estimator": name, "repeat": fold.repeat, "fold": fold.fold},
-                **self._params.get(name, {}),
-                **{f"best_params/{key}": value for key, value in chosen.items()},
-            },
-        )
+        params = {
+            **{"estimator": name, "repeat": fold.repeat, "fold": fold.fold},
+            **self._params.get(name, {}),
+            **{f"best_params/{key}": value for key, value in chosen.items()},
+        }
         steps = [
             (column, value, epoch)
             for column, values in epochs.items()
@@ -160,7 +149,8 @@ class MlflowTracker:
             # A column of the history that nothing has filled.
             if not (isinstance(value, float) and math.isnan(value))
         ]
-        self._log_metrics(run_id, [(key, value, 0) for key, value in single.items()] + steps)
+        rows = [(key, value, 0) for key, value in single.items()]
+        self._log(run_id, rows + steps, params)
         self._end("FINISHED")
 
     def end(self, comparison, folder=None):
@@ -176,7 +166,7 @@ class MlflowTracker:
         # Shortened so that the metric always has room.
         keys = _make_keys(means.index.unique("estimator"), _NAME_LENGTH - 50)
         rows = [(f"{keys[name]}/{metric}", mean, 0) for (name, metric), mean in means.items()]
-        self._log_metrics(self.run_id, rows)
+        self._log(self.run_id, rows)
         for path in sorted(Path(folder).iterdir()) if folder is not None else ():
             # The lock says only that the folder is in use just now.
             if path.is_file() and not path.name.startswith(".") and path.name != "lock.json":
@@ -211,36 +201,27 @@ class MlflowTracker:
         # Out of the list first: what cannot be ended is not tried again.
         self._client.set_terminated(self._open.pop(), status)
 
-    def _log_params(self, run_id, params):
-        from mlflow.entities import Param
+    def _log(self, run_id, rows=(), params=None):
+        """Log parameters, and (name, value, step) triples; what is no number is left out."""
+        from mlflow.entities import Metric, Param
 
+        params, now = params or {}, _now()
         keys = _make_keys(params)
         entries = [Param(keys[name], _shorten(value)) for name, value in params.items()]
-        for part in _divide(entries, _PARAMS_AT_ONCE):
-            self._client.log_batch(run_id, params=part, synchronous=True)
-
-    def _log_metrics(self, run_id, rows):
-        """Log (name, value, step) triples; what is no number is left out."""
-        from mlflow.entities import Metric
-
-        now = _now()
         keys = _make_keys(dict.fromkeys(name for name, _, _ in rows))
-        entries = [
+        metrics = [
             Metric(keys[name], float(value), now, int(step))
             for name, value, step in rows
             if isinstance(value, Real)
         ]
-        for part in _divide(entries, _METRICS_AT_ONCE):
-            self._client.log_batch(run_id, metrics=part, synchronous=True)
+        # The client makes requests of a size that servers take. Not in the background, whatever
+        # MLflow's settings say: a run must not end before.
+        self._client.log_batch(run_id, metrics, entries, synchronous=True)
 
 
 def _now():
     """Milliseconds since 1970."""
     return round(1000 * time.time())
-
-
-def _divide(entries, size):
-    return [entries[start : start + size] for start in range(0, len(entries), size)]
 
 
 def _shorten(value):

@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image, ImageOps
 
+from skall.extras import import_extra
 from skall.preprocessing.colour import from_lab, to_lab
-from skall.preprocessing.extra import import_skimage
 from skall.preprocessing.foreground import is_black
 
 CLIP_LIMIT = 0.01
@@ -36,7 +36,7 @@ def equalize_locally(picture):
     Zuiderveld, K. (1994). Contrast limited adaptive histogram equalization. In P. S. Heckbert
     (Ed.), Graphics Gems IV (pp. 474-485). Academic Press.
     """
-    exposure = import_skimage("exposure", "contrast='clahe'")
+    exposure = import_extra("skimage.exposure", "imaging", "contrast='clahe'")
     pixels = np.asarray(picture)
     lab = to_lab(pixels)
     lightness = lab[:, :, 0] / 100
