@@ -350,3 +350,20 @@ def test_nothing_is_left_in_the_working_folder(client, comparison, tmp_path, mon
         tracker.log_fold("net", _make_fold(), _make_result())
         tracker.end(comparison)
     assert not [*(tmp_path / "here").iterdir()]
+
+
+def test_compare_logs_what_it_does_and_what_it_had_done(client, tmp_path):
+    X, y = make_classification(random_state=0)
+    options = {"cv": 2, "random_state": 0, "verbose": 0, "out": tmp_path / "out"}
+    models = {"logistic": LogisticRegression(), "other": LogisticRegression(C=9)}
+    before = skall.compare(models, X, y, **options)
+    (tmp_path / "out" / "folds" / "other" / "0-1.json").unlink()
+    skall.compare(models, X, y, tracking="mlflow", n_jobs=2, **options)
+    [parent] = _list_runs(client)
+    children = _list_runs(client, parent.info.run_id)
+    # Those of folds that were finished before as well: a run is whole.
+    assert len(children) == 2 * 3 and {run.info.status for run in children} == {"FINISHED"}
+    accuracy = before.scores_.query("estimator == 'logistic' and metric == 'accuracy'")["value"]
+    assert parent.data.metrics["logistic/accuracy"] == pytest.approx(accuracy.mean())
+    artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert {"scores.csv", "table.csv", "protocol.json"} <= artifacts
