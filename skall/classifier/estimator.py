@@ -1,12 +1,13 @@
 """The estimator: a convolutional network as a scikit-learn classifier."""
 
 import inspect
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.special import softmax
+from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 from skorch.utils import is_dataset
 from torch import nn
@@ -16,6 +17,7 @@ from skall.classifier.parameters import check_names, check_parameters
 from skall.classifier.persistence import save_classifier
 from skall.classifier.reading import make_prediction_set, make_training_set
 from skall.classifier.targets import check_groups, check_sample_weight, check_targets, weigh_classes
+from skall.classifier.tasks import EpochTasks
 from skall.classifier.training import gather_rows
 from skall.construction import build_extractor, make_key, measure_features
 from skall.device import resolve_device
@@ -26,7 +28,7 @@ from skall.registry import get_backbone
 from skall.summary import summarize
 
 
-class CNNClassifier(CellNet):
+class CNNClassifier(EpochTasks, CellNet):
     """A convolutional network that is fitted to images, as a scikit-learn classifier.
 
     Parameters
@@ -143,6 +145,12 @@ class CNNClassifier(CellNet):
     n_threads_ : int
         Threads that torch used.
 
+    Notes
+    -----
+    scikit-learn's own progress bars and other callbacks, those of :mod:`sklearn.callback`, are set
+    with ``set_callbacks``, here or on a pipeline or search around the network; each epoch of `fit`
+    is a task of theirs.
+
     Examples
     --------
     >>> from skall import CNNClassifier
@@ -239,6 +247,7 @@ class CNNClassifier(CellNet):
 
     # -- fitting ------------------------------------------------------------------------------
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, groups=None):
         """Train the network.
 
@@ -313,7 +322,8 @@ class CNNClassifier(CellNet):
         self.precision_ = "float32"
         self.n_threads_ = torch.get_num_threads()
         try:
-            with seeded(self.seed_ + self.n_iter_, self.device_):
+            task = nullcontext() if once else self._fit_task(X, y, sample_weight)
+            with task, seeded(self.seed_ + self.n_iter_, self.device_):
                 if fresh:
                     self.initialize()
                 elif not once:

@@ -4,6 +4,7 @@ import inspect
 from difflib import get_close_matches
 from numbers import Integral
 
+from sklearn.callback import FitCallback
 from torch import nn
 
 from skall.augmentation import PRESETS
@@ -118,8 +119,14 @@ VALUES = NETWORK_VALUES | {
     ),
     "keep_on_device": (one_of(True, False), "True or False"),
     "callbacks": (
-        lambda value: value is None or isinstance(value, list) or value == "disable",
-        "None, a list of skorch's callbacks, or 'disable'",
+        lambda value: (
+            value is None
+            or (
+                isinstance(value, list) and not any(isinstance(each, FitCallback) for each in value)
+            )
+            or one_of("disable")(value)
+        ),
+        "None, a list of skorch's callbacks (set_callbacks takes scikit-learn's), or 'disable'",
     ),
     "train_split": (or_none(callable), "None or a splitter such as skorch.dataset.ValidSplit"),
     "warm_start": (one_of(True, False), "True or False"),
