@@ -34,6 +34,7 @@ SYNTHETIC_OPTIONS = {
 
 EXIT_CODES = """exit codes:
   0  done
+  1  an error in skall or in what it runs, with its traceback
   2  a mistake in what was asked for; the message says what to do
   130  interrupted; finished folds are kept
 """
@@ -77,6 +78,9 @@ def main(argv=None):
         warnings.showwarning = _show_warning
         try:
             arguments.run(arguments)
+        except BrokenPipeError:
+            # Who reads has seen enough, as `head` does; nothing more can be said there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (ValueError, TypeError, OSError, ImportError, NotImplementedError) as exc:
             notes = "".join(f" ({note})" for note in getattr(exc, "__notes__", ()))
             print(f"skall: error: {exc}{notes}", file=sys.stderr)

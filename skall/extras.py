@@ -34,7 +34,7 @@ pip install 'skall[imaging]'
     try:
         return import_module(module)
     except ImportError as exc:
-        package = module.partition(".")[0]
+        package = module.partition(".")[0].replace("skimage", "scikit-image")
         raise ImportError(
             f"{purpose} needs the package {package}, which cannot be imported: "
             f"pip install 'skall[{extra}]'"

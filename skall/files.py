@@ -45,3 +45,18 @@ def write_json(path, content, indent=None):
     """
     text = json.dumps(content, indent=indent)
     write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def write_csv(path, table, index=True):
+    """Write a table as CSV as :func:`write_file` does.
+
+    Parameters
+    ----------
+    path : path-like
+    table : DataFrame
+    index : bool, default=True
+        Whether the index is a column.
+    """
+    # Names of files need not be UTF-8.
+    options = {"index": index, "encoding": "utf-8", "errors": "surrogateescape"}
+    write_file(path, lambda partial: table.to_csv(partial, **options))

@@ -171,6 +171,7 @@ def test_stack_needs_other_folds():
         comparison.stack()
 
 
+@pytest.mark.filterwarnings("ignore:Unequal epochs")
 def test_networks_on_paths_in_voting_and_stacking(tmp_path):
     cells = make_blood_cells(24, n_patients=8, image_size=16, random_state=0)
     paths = [tmp_path / f"{row}.png" for row in range(24)]

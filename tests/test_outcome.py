@@ -12,8 +12,10 @@ from PIL import Image
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 from torch import nn
 
 from skall import CNNFeatures, ImagePreprocessor, compare, get_estimator, load
@@ -88,6 +90,13 @@ def test_references():
             test_estimators(comparison.scores_, comparison.predictions_, references=references)
 
 
+def test_what_has_no_value_is_left_out_of_the_tests():
+    models = {"good": LogisticRegression(), "svc": LinearSVC(), "blind": DummyClassifier()}
+    said = run(models, scoring=["log_loss"]).table()["conclusion"]
+    assert said["good"] == "no difference shown to blind, dummy"
+    assert said["svc"] == "not tested: log_loss has no value in some folds"
+
+
 # -- intervals ---------------------------------------------------------------------------------
 
 
@@ -109,6 +118,14 @@ def test_every_kind_of_interval():
     assert (comparison.intervals()["low"] <= comparison.intervals()["high"]).all()
     with pytest.raises(ValueError, match=r"unknown interval 't'; possible: 'corrected_t'"):
         comparison.intervals(method="t")
+
+
+def test_splitters_that_repeat_themselves_add_no_samples():
+    many = RepeatedStratifiedKFold(n_splits=2, n_repeats=5, random_state=0)
+    X, y = make_classification(60, random_state=0)
+    found = run({"net": LogisticRegression()}, X, y, cv=many).predictions_
+    counts = proportion_intervals(found).set_index(["estimator", "metric"])
+    assert counts.at[("net", "accuracy"), "trials"] == 60
 
 
 # -- budgets -----------------------------------------------------------------------------------
@@ -140,8 +157,8 @@ def test_unequal_budgets_are_flagged():
     assert [str(warning.message) for warning in caught] == flags
     assert caught[0].filename == __file__ or "test_outcome" in caught[0].filename
     assert flags[0] == (
-        "Unequal training: most parameters of head were frozen, those of whole, searched were "
-        "trained."
+        "Unequal training: what was trained is the whole network of whole, searched; the head "
+        "alone of head."
     )
     assert flags[1].startswith("Unequal sizes: the parameters trained lie between the 97 of head")
     assert flags[2] == (
@@ -152,6 +169,24 @@ def test_unequal_budgets_are_flagged():
         "searched."
     )
     assert all(flag in repr(comparison) for flag in flags)
+
+
+def test_a_frozen_trunk_below_a_large_head_is_flagged():
+    """As in the published comparison whose two best networks were the frozen ones."""
+    mlp = TINY | {"head": "mlp", "image_size": 64}
+    estimators = {
+        "whole": get_estimator(NETWORK, **mlp),
+        "frozen": get_estimator(NETWORK, **mlp | {"trainable": "head"}),
+    }
+    with pytest.warns(UserWarning, match="the whole network of whole; the head alone of frozen"):
+        run_networks(estimators, baselines=False)
+
+
+def test_trials_of_any_estimators_are_compared():
+    scaled = make_pipeline(StandardScaler(), GridSearchCV(LogisticRegression(), {"C": [0.1, 1, 9]}))
+    with pytest.warns(UserWarning, match="tried in each fold are 1 for plain, 3 for searched"):
+        comparison = run({"plain": LogisticRegression(), "searched": scaled}, cv=3)
+    assert set(comparison.best_params_["parameter"]) == {"C"}
 
 
 def test_networks_inside_are_described():
@@ -207,6 +242,17 @@ def test_a_fold_without_its_network_is_done_again(tmp_path):
     run_networks(estimators, out=tmp_path, keep_weights=True)
     assert stored.stat().st_mtime_ns > before[0] and dummy.stat().st_mtime_ns == before[1]
     assert load(tmp_path / "folds" / "net" / "0-0").n_iter_ == 1
+
+
+def test_a_network_that_is_half_written_is_none(tmp_path):
+    estimators = {"net": get_estimator(NETWORK, **TINY)}
+    run_networks(estimators, out=tmp_path)
+    # As a killed process leaves it.
+    partial = tmp_path / "folds" / "net" / "0-0" / ".weights.safetensors.1.partial"
+    partial.parent.mkdir()
+    partial.touch()
+    run_networks(estimators, out=tmp_path, keep_weights=True)
+    assert load(partial.parent).n_iter_ == 1 and not partial.exists()
 
 
 def make_head(feature_shape, n_outputs):

@@ -209,7 +209,9 @@ def test_clahe_of_small_images(size):
 
 def test_clahe_without_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.exposure", None)
-    with pytest.raises(ImportError, match=r"'clahe' needs scikit-image.*skall\[imaging\]"):
+    with pytest.raises(
+        ImportError, match=r"'clahe' needs the package scikit-image.*skall\[imaging\]"
+    ):
         ImagePreprocessor(SIZE, contrast="clahe", memory=None).fit_transform(CELLS.data)
 
 

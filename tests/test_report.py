@@ -1,20 +1,20 @@
-"""The report: the page, what lies beside it, and what is read from a folder again."""
+"""The report: the page and what lies beside it."""
 
 import json
 import re
 import shutil
-from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from skall import compare, get_estimator
+from skall import CNNFeatures, compare, get_estimator
 from skall.cli import main
 from skall.comparison import Comparison
 from skall.datasets import make_blood_cells
@@ -61,51 +61,10 @@ def test_everything_is_written(folder):
     assert written >= {*BESIDE, "scores.csv", "accuracy.png", "protocol.json"}
 
 
-@pytest.mark.parametrize("kind", ["int", "bool", "str"])
-def test_reading_gives_back_every_attribute(kind, tmp_path):
-    X, y = make_classification(60, random_state=0)
-    y = {"int": y, "bool": y == 1, "str": np.array(["a", "b"])[y]}[kind]
-    groups = np.array(["NA", "7", *[f"P{k}" for k in range(18)]], dtype=object)[np.arange(60) // 3]
-    groups = groups if kind == "str" else None
-    estimators = {"NA": LogisticRegression(), "svc": LinearSVC()}
-    options = {"groups": groups, "random_state": 0, "verbose": 0, "cv": 3}
-    pos_label = "b" if kind == "str" else None
-    before = compare(estimators, X, y, out=tmp_path, pos_label=pos_label, **options)
-    after = Comparison.read(tmp_path)
-    for name in ("scores_", "predictions_", "resources_", "samples_"):
-        pd.testing.assert_frame_equal(
-            getattr(before, name), getattr(after, name), check_dtype=False, check_exact=True
-        )
-    assert [type(v) for v in before.predictions_["y_true"].tolist()] == [
-        type(v) for v in after.predictions_["y_true"].tolist()
-    ]
-    for name in ("pos_label_", "trials_", "members_", "estimators_", "protocol_"):
-        assert getattr(before, name) == getattr(after, name), name
-    pd.testing.assert_frame_equal(before.table(), after.table(), check_dtype=False)
-
-
-def test_searches_and_ensembles_are_read_again(tmp_path):
-    cells = make_blood_cells(24, n_patients=8, image_size=32, random_state=0)
-    tiny = {"weights": None, "image_size": 32, "max_epochs": 1, "random_state": 0, "verbose": 0}
-    before = compare(
-        [NETWORK, "timm/test_efficientnet"],
-        *(cells.data, cells.target),
-        **{"pos_label": "ALL", "cv": 2, "tune": {"lr": [1e-3, 1e-2]}, "scoring": ["f1"], **tiny},
-    ).vote()
-    before.write(tmp_path)
-    after = Comparison.read(tmp_path)
-    assert after.best_params_["value"].tolist() == before.best_params_["value"].tolist()
-    assert after.trials_ == before.trials_ and set(after.trials_.values()) == {1, 2}
-    assert after.members_ == {"vote": (NETWORK, "timm/test_efficientnet")}
-    # The cells of the gallery were stored, because they lay in no file.
-    assert len(after.plot_errors(n=2).pictures) == 2
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Chosen in each fold" in text and "Ensemble" in text
-
-
-def test_the_same_comparison_gives_the_same_page(comparison, tmp_path):
-    first = comparison.report(tmp_path / "a.html").read_bytes()
-    assert first == comparison.report(tmp_path / "b.html").read_bytes()
+def test_the_same_comparison_gives_the_same_page(folder, comparison, tmp_path):
+    """In this process and from what was stored."""
+    again = comparison.report(tmp_path / "a.html")
+    assert again.read_bytes() == (folder / "report.html").read_bytes()
 
 
 def test_page_needs_nothing_else_and_runs_no_label(folder):
@@ -141,15 +100,51 @@ def test_checklists_are_filled_with_what_is_known(comparison):
     assert named == facts.keys()
     for guideline in filled:
         assert 0 < guideline["n_filled"] < len(guideline["items"])
-    assert "By patient: no patient is in two folds" in facts["disjoint"]
-    assert facts["data"].startswith("24 images of 2 classes, 8 patients, 32 x 32 pixels")
+    assert facts["disjoint"] == "By patient (group): none is on both sides of a split."
+    assert facts["data"] == "24 images of 2 classes, 8 patients (groups), 32 x 32 pixels."
+    assert "lr=None" in facts["training"] and "random_state=0" in facts["initialisation"]
 
 
-def test_patients_in_several_folds_are_said(comparison):
-    predictions = comparison.predictions_.copy()
-    predictions["group"] = "P1"
-    facts = describe_facts(replace(comparison, predictions_=predictions))
-    assert facts["disjoint"] == "Not by patient: 1 of them have images in several folds."
+def test_patients_on_both_sides_are_said():
+    """Also where no patient is tested twice."""
+    X, y = make_classification(60, random_state=0)
+    options = {"groups": np.arange(60) % 10, "random_state": 0, "verbose": 0, "baselines": False}
+    models = {"logistic": LogisticRegression()}
+    with pytest.warns(UserWarning, match="cv has 10 of 10 groups"):
+        halves = compare(models, X, y, cv=[(np.arange(30), np.arange(30, 60))], **options)
+    said = describe_facts(halves)["disjoint"]
+    assert said == "Not by patient: 10 of them are on both sides of a split."
+    # And the other way round: tested in every repeat, never trained on.
+    splits = [*GroupKFold(2).split(X, y, options["groups"])] * 2
+    assert describe_facts(compare(models, X, y, cv=splits, **options))["disjoint"].startswith("By")
+
+
+def test_facts_of_what_is_no_network_and_of_hybrids(tmp_path):
+    cells = make_blood_cells(24, n_patients=8, image_size=32, random_state=0)
+    features = CNNFeatures(NETWORK, weights=None, image_size=32, random_state=0)
+    hybrid = make_pipeline(features, LogisticRegression(class_weight={"ALL": 2}))
+    options = {"pos_label": "ALL", "cv": 2, "random_state": 0, "verbose": 0, "baselines": False}
+    comparison = compare({"hybrid": hybrid}, cells.data, cells.target, **options)
+    comparison.report(tmp_path / "r.html")
+    facts = describe_facts(comparison)
+    assert facts["imbalance"] == "Weights of classes: class_weight={'ALL': 2}."
+    assert "Learning rates" not in facts["training"]
+    assert facts["disjoint"].endswith("is not known.")
+    X, y = make_classification(40, random_state=0)
+    tabular = compare({"svc": LinearSVC()}, X, y, **options | {"pos_label": None})
+    facts = describe_facts(tabular)
+    assert facts["data"] == "40 samples of 2 classes, patients not known."
+    assert not {"training", "selection", "failures", "confusion"} & facts.keys()
+
+
+def test_a_report_replaces_no_other_comparison(folder, comparison, tmp_path):
+    X, y = make_classification(40, random_state=0)
+    other = tmp_path / "other"
+    compare({"svc": LinearSVC()}, X, y, cv=2, random_state=0, verbose=0, out=other)
+    before = (other / "predictions.csv").read_bytes()
+    with pytest.raises(ValueError, match="holds another comparison"):
+        comparison.report(other / "x.html")
+    assert (other / "predictions.csv").read_bytes() == before
 
 
 @pytest.mark.filterwarnings("ignore:.*test parts lack a class")
@@ -199,7 +194,6 @@ def test_command_line(folder, tmp_path, capsys):
     }
     out = capsys.readouterr().out
     assert "index.html" in out and "no difference shown to" in out
-    assert page.read_bytes() == (folder / "report.html").read_bytes()
     assert main(["report", str(folder), "--json"]) == 0
     results = json.loads(capsys.readouterr().out)
     assert results["estimators"][NETWORK]["accuracy"].keys() == {

@@ -99,6 +99,8 @@ def test_every_picture_is_drawn(browser):
 
 
 def test_sorting_by_mouse_and_keyboard(browser):
+    # It comes sorted, and says so.
+    assert find_head(browser, "balanced accuracy").get_dom_attribute("aria-sort") == "descending"
     head = find_head(browser, "accuracy")
     button = head.find_element(By.TAG_NAME, "button")
     button.click()

@@ -75,7 +75,7 @@ def test_weights_at_every_reachable_specificity():
     truth, proba = np.arange(100) % 2, rng.integers(0, 60, size=100) / 60
     proba = np.column_stack([1 - proba, proba])
     outcome = Outcome(truth, None, proba, proba, 1, 2)
-    names = [f"sensitivity_at_{p / 10}_specificity" for p in range(1, 1000)]
+    names = [f"sensitivity_at_{p / 10}_specificity" for p in range(10, 1000)]
     got = weighted.evaluate_weighted(names, outcome, np.arange(100), np.ones((1, 100), dtype=int))
     expected = compute_metrics(truth, None, proba, [0, 1], scoring=names)
     assert got[0].tolist() == [*expected.values()]

@@ -59,6 +59,11 @@ def save_classifier(classifier, folder):
     write_file(folder / DESCRIPTION_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
+def is_saved(folder):
+    """Whether a folder holds a whole classifier: its description is written last."""
+    return (Path(folder) / DESCRIPTION_FILE).is_file()
+
+
 def check_savable(classifier):
     """Raise where a classifier, fitted or not, has a parameter that cannot be saved.
 

@@ -57,30 +57,28 @@ def flag_budgets(comparison):
         many parameters as another, and where a trunk is frozen in one and trained in another.
     """
     table = tabulate_budgets(comparison)
-    trained = table[table["epochs"].notna()]
-    flags = []
-    if len(trained) > 1:
-        flags += _flag_parts(trained) + _flag_sizes(trained) + _flag_epochs(trained)
-    networks = table[table["trainable"].notna()]
-    if len(networks) and networks["trials"].nunique() > 1:
-        listed = _list(networks["trials"], "{:.0f}")
+    rivals, _ = comparison.split_names()
+    table = table.loc[[name for name in rivals if name not in comparison.members_]]
+    flags = _flag_parts(table, comparison.estimators_) + _flag_sizes(table) + _flag_epochs(table)
+    if table["trials"].nunique() > 1:
+        listed = _list(table["trials"], "{:.0f}")
         flags.append(f"Unequal tuning: combinations tried in each fold are {listed}.")
     return flags
 
 
-def _flag_parts(table):
-    """Frozen trunks beside trained ones: a head has a small share of the parameters."""
-    frozen = table["non_trainable"] > table["trainable"]
-    if frozen.all() or not frozen.any():
+def _flag_parts(table, estimators):
+    """Frozen trunks beside trained ones."""
+    parts = {}
+    for name in table.index[table["trainable"].notna()]:
+        parts.setdefault(estimators[name]["network"]["trained"], []).append(name)
+    if len(parts) < 2:
         return []
-    return [
-        f"Unequal training: most parameters of {', '.join(table.index[frozen])} were frozen, those "
-        f"of {', '.join(table.index[~frozen])} were trained."
-    ]
+    listed = "; ".join(f"{part} of {', '.join(names)}" for part, names in parts.items())
+    return [f"Unequal training: what was trained is {listed}."]
 
 
 def _flag_sizes(table):
-    known = table["trainable"].dropna().sort_values()
+    known = table["trainable"][table["trainable"] > 0].sort_values()
     if len(known) < 2 or known.iloc[-1] < UNEQUAL * known.iloc[0]:
         return []
     ends = " and ".join(f"{shorten_number(known.iloc[i])} of {known.index[i]}" for i in (0, -1))
@@ -88,9 +86,10 @@ def _flag_sizes(table):
 
 
 def _flag_epochs(table):
-    if table["epochs"].nunique() < 2:
+    epochs = table["epochs"].dropna()
+    if epochs.nunique() < 2:
         return []
-    return [f"Unequal epochs, on average over the folds: {_list(table['epochs'], '{:.3g}')}."]
+    return [f"Unequal epochs, on average over the folds: {_list(epochs, '{:.3g}')}."]
 
 
 def _list(values, form):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
@@ -16,6 +17,8 @@ from skall.shortcuts import SHORTCUTS, ShortcutFeatures
 from skall.summary import sketch_network
 
 BASELINES = ("dummy", *SHORTCUTS)
+# Most file systems take names of up to 255 bytes.
+LONGEST = 200
 
 
 def make_baselines(shortcuts):
@@ -122,6 +125,13 @@ def _check_distinct(names):
     """Results lie in folders by name, and some file systems ignore case."""
     if not names:
         raise ValueError("there is no estimator to compare")
+    for name in names:
+        if not name.strip(". ") or not name.isprintable() or len(quote(name, safe="")) > LONGEST:
+            raise ValueError(
+                f"an estimator cannot be called {name[:60]!r}: results lie in a folder of that "
+                f"name, so it must have letters or digits, one line, and up to {LONGEST} "
+                "characters as folders write them"
+            )
     name, count = Counter(name.casefold() for name in names).most_common(1)[0]
     if count > 1:
         raise ValueError(

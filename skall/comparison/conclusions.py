@@ -1,6 +1,7 @@
 """Which differences between the estimators of a comparison are real, in words."""
 
 from skall.statistics import summarise_differences
+from skall.statistics.held_out import choose_metric
 from skall.statistics.pairs import EQUIVALENT, NO_DIFFERENCE
 
 
@@ -23,8 +24,14 @@ def test_families(comparison, metric=None, alpha=0.05):
         As :meth:`skall.comparison.Comparison.test` gives; none for a family without pairs.
     reason : str or None
         Why there are no tests, where folds do not allow them.
+
+    Notes
+    -----
+    An estimator whose metric is missing in some fold is in no test.
     """
-    rivals, baselines = comparison.split_names()
+    metric = choose_metric(comparison.scores_, metric)
+    known = _list_complete(comparison.scores_, metric)
+    rivals, baselines = ([n for n in names if n in known] for names in comparison.split_names())
     families, options = [], {"metric": metric, "alpha": alpha}
     try:
         if len(rivals) > 1:
@@ -35,6 +42,12 @@ def test_families(comparison, metric=None, alpha=0.05):
     except ValueError as exc:
         return [], str(exc)
     return families, None
+
+
+def _list_complete(scores, metric):
+    """The estimators that have a value in every fold."""
+    missing = scores[(scores["metric"] == metric) & scores["value"].isna()]["estimator"]
+    return {*scores["estimator"]} - {*missing}
 
 
 # Not one that pytest should run where it is imported.
@@ -95,10 +108,16 @@ def conclude(comparison, metric=None, alpha=0.05):
     dict of str to str
         As ``"better than dummy; no difference shown to resnet18"``.
     """
+    metric = choose_metric(comparison.scores_, metric)
     families, reason = test_families(comparison, metric, alpha)
+    known = _list_complete(comparison.scores_, metric)
     said = _relate_all(families, comparison.scores_["estimator"].unique())
     empty = f"not tested: {reason}" if reason else "nothing to compare with"
-    return {name: _write(relations) or empty for name, relations in said.items()}
+    missing = f"not tested: {metric} has no value in some folds"
+    return {
+        name: _write(relations) or (empty if name in known else missing)
+        for name, relations in said.items()
+    }
 
 
 def _relate_all(families, names):

@@ -21,6 +21,10 @@ PACKAGES = (
 )
 
 
+# Parameters that hold estimators, which are described themselves.
+PARTS = ("steps", "transformer_list", "transformers", "estimators")
+
+
 def describe_estimators(candidates, baselines, n_classes):
     """What each estimator is.
 
@@ -34,13 +38,14 @@ def describe_estimators(candidates, baselines, n_classes):
     Returns
     -------
     dict of str to dict
-        ``class``, its name; ``baseline``; ``params``, by name, as texts; ``network``, where there
-        is one, see :func:`describe_network`.
+        ``class``, its name; ``baseline``; ``steps``, the classes of a pipeline's; ``params``, by
+        name, as texts; ``network``, where there is one, see :func:`describe_network`.
     """
     return {
         name: {
             "class": type(estimator).__name__,
             "baseline": name in baselines,
+            "steps": [type(step).__name__ for _, step in getattr(estimator, "steps", [])],
             "params": _list_params(estimator),
             "network": describe_network(estimator, n_classes),
         }
@@ -50,13 +55,20 @@ def describe_estimators(candidates, baselines, n_classes):
 
 def _list_params(estimator):
     """Parameters as texts; of a pipeline those of its steps."""
-    params = estimator.get_params(deep=True)
-    parts = {name for name, value in params.items() if hasattr(value, "get_params")}
     return {
-        name: describe_value(value)
-        for name, value in params.items()
-        if (name not in parts and not hasattr(value, "__len__")) or isinstance(value, (str, tuple))
+        name: repr(value) if _is_plain(value) else describe_value(value)
+        for name, value in estimator.get_params(deep=True).items()
+        if not (hasattr(value, "get_params") or name.rpartition("__")[2] in PARTS)
     }
+
+
+def _is_plain(value):
+    """Whether a value is made of numbers and texts alone, few enough to be read."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, (list, tuple, set)):
+        return len(value) <= 50 and all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def find_networks(estimator):
@@ -87,9 +99,9 @@ def describe_network(estimator, n_classes):
     -------
     dict or None
         ``trainable``, ``non_trainable``: numbers of parameters; ``macs``: multiply-accumulates for
-        one image; both added up where there are several networks. ``backbone``, ``weights``,
-        ``image_size``, ``feature_shape``, ``mean``, ``std``, ``license`` and ``url``: those of the
-        first.
+        one image; both added up where there are several networks. ``trained``: which part, in
+        words. ``weights``, ``image_size``, ``feature_shape``, ``mean``, ``std``, ``license`` and
+        ``url``: those of the first; ``backbone``: the names of all.
     """
     networks = find_networks(estimator)
     if not networks:
@@ -101,11 +113,19 @@ def describe_network(estimator, n_classes):
         **{key: sum(s[key] for s in sizes) for key in ("trainable", "non_trainable", "macs")},
         "feature_shape": list(sizes[0]["feature_shape"]),
         "backbone": " + ".join(network.backbone for network in networks),
+        "trained": " and ".join(dict.fromkeys(map(_name_trained, networks))),
         "weights": describe_value(first.weights),
         "image_size": first.image_size or backbone.input_size,
         **{key: list(getattr(backbone, key)) for key in ("mean", "std")},
         **{"license": backbone.license, "url": backbone.url},
     }
+
+
+def _name_trained(network):
+    # Whatever learns from features is their head.
+    trainable = getattr(network, "trainable", "head")
+    words = {"all": "the whole network", "head": "the head alone"}
+    return words.get(trainable, f"the last {trainable} stages and the head")
 
 
 def _measure(network, n_classes):

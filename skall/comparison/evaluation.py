@@ -99,10 +99,11 @@ def evaluate_fold(name, estimator, *, X, y, groups, fold, classes, pos_label, sc
     network = find_last(estimator)
     if hasattr(network, "history_frame_"):
         result["history"] = network.history_frame_.to_dict("list")
-    if hasattr(estimator, "best_params_"):
-        chosen = estimator.best_params_.items()
+    search = _find_search(estimator)
+    if search is not None:
+        chosen = search.best_params_.items()
         result["best_params"] = {parameter: _make_plain(value) for parameter, value in chosen}
-        result["trials"] = _count_trials(estimator)
+        result["trials"] = _count_trials(search)
     return result
 
 
@@ -143,6 +144,13 @@ def find_last(estimator):
     if isinstance(estimator, BaseSearchCV):
         return find_last(estimator.estimator)
     return find_last(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
+
+
+def _find_search(estimator):
+    """The fitted search that an estimator is, or that a pipeline ends in."""
+    if hasattr(estimator, "best_params_"):
+        return estimator
+    return _find_search(estimator[-1]) if isinstance(estimator, Pipeline) else None
 
 
 def _make_plain(value):

@@ -185,6 +185,12 @@ def _check_classes(folds, y, groups, cv):
                 f"the training part of {fold.title} has no sample of the class {missing[0]!r}. "
                 f"{advise(fold)}".rstrip()
             )
+    never = np.setdiff1d(y, y[np.concatenate([fold.test for fold in folds])])
+    if len(never):
+        raise ValueError(
+            f"the class {never.tolist()[0]!r} is in no test part, so that nothing can be measured "
+            "of it: leave its samples out, or choose another cv"
+        )
     untested = [fold for fold in folds if _list_missing(y, fold.test)]
     if untested:
         missing = _list_missing(y, untested[0].test)
@@ -196,17 +202,29 @@ def _check_classes(folds, y, groups, cv):
         )
 
 
-def _check_groups(folds, groups):
-    """Warn where a splitter of the user's parts a group."""
-    if groups is None:
-        return
+def list_parted(folds, groups):
+    """The groups that are on both sides of a split.
+
+    Parameters
+    ----------
+    folds : list of Fold
+    groups : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    list
+    """
     codes, names = pd.factorize(groups)
     shared = [np.intersect1d(codes[fold.train], codes[fold.test]) for fold in folds]
-    parted = np.unique(np.concatenate(shared))
-    if len(parted):
-        example = names.tolist()[parted[0]]
+    return names[np.unique(np.concatenate(shared))].tolist()
+
+
+def _check_groups(folds, groups):
+    """Warn where a splitter of the user's parts a group."""
+    parted = [] if groups is None else list_parted(folds, groups)
+    if parted:
         warnings.warn(
-            f"cv has {len(parted)} of {len(names)} groups, as {example!r}, on both "
+            f"cv has {len(parted)} of {len(pd.unique(groups))} groups, as {parted[0]!r}, on both "
             "sides of a split: scores are too good where samples of a group are alike; an integer "
             "cv, or StratifiedGroupKFold, keeps them together",
             stacklevel=6,

@@ -18,7 +18,7 @@ from skall.comparison.description import (
     describe_protocol,
 )
 from skall.comparison.evaluation import find_last
-from skall.comparison.folds import make_folds, warn_of_unused_patients
+from skall.comparison.folds import list_parted, make_folds, warn_of_unused_patients
 from skall.comparison.record import describe_call
 from skall.comparison.results import Comparison
 from skall.comparison.tabulation import (
@@ -182,13 +182,28 @@ def make_plan(
         check_search(search, candidates, folds, y, groups)
     settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
     settings |= {"positive class": str(pos_label), **describe_search(search)}
-    seeds = list({fold.repeat: fold.seed for fold in folds}.values())
-    dealt = {"cv": describe_cv(cv, groups is not None), "repeats": repeats, "seeds": seeds}
+    dealt = {
+        "cv": describe_cv(cv, groups is not None),
+        "repeats": int(repeats),
+        "seeds": list({fold.repeat: fold.seed for fold in folds}.values()),
+        "by_name": by_name,
+        "grouped": groups is not None,
+        "parted": None if groups is None else len(list_parted(folds, groups)),
+    }
     return Plan(
-        **{"X": X, "y": y, "groups": groups, "classes": classes, "pos_label": pos_label},
-        **{"scoring": scoring, "images": images, "candidates": candidates, "by_name": by_name},
-        **{"search": search, "folds": folds, "n_threads": n_threads},
-        protocol=dealt | {"grouped": groups is not None} | settings,
+        X=X,
+        y=y,
+        groups=groups,
+        classes=classes,
+        pos_label=pos_label,
+        scoring=scoring,
+        images=images,
+        candidates=candidates,
+        by_name=by_name,
+        search=search,
+        folds=folds,
+        n_threads=n_threads,
+        protocol=dealt | settings,
         about=describe_estimators(candidates, beaten, len(classes)),
         call=describe_call(candidates, X, y, groups, folds, images, **settings),
     )
@@ -203,6 +218,9 @@ def _check_samples(X, y, groups):
         missing = [] if values is None else np.flatnonzero(pd.isna(values))
         if len(missing):
             raise ValueError(f"{name} has no value in row {missing[0]}")
+        for value in [] if values is None else pd.unique(values):
+            if not str(value).isprintable():
+                raise ValueError(f"{name} holds {value!r}; give it a name of one line")
     check_classification_targets(y)
     return y, groups, np.unique(y)
 

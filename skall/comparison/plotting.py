@@ -5,6 +5,7 @@ from skall.displays.confusion import ConfusionDisplay
 from skall.displays.cost import CostDisplay
 from skall.displays.curves import PrecisionRecallDisplay, RocDisplay
 from skall.displays.errors import ErrorGalleryDisplay
+from skall.displays.held_out import list_with_probabilities
 from skall.displays.learning import LearningCurvesDisplay
 from skall.displays.metric_bars import MetricBarsDisplay
 from skall.displays.parameter_table import ParameterTableDisplay
@@ -117,12 +118,16 @@ class Plots:
         X : array-like, optional
             The images that were compared on; those that the comparison knows by default.
         **options
-            As :meth:`skall.displays.errors.ErrorGalleryDisplay.from_comparison`.
+            As :meth:`skall.displays.errors.ErrorGalleryDisplay.from_comparison`; by default each
+            cell once, and no errors of baselines, which say nothing of the cell.
 
         Returns
         -------
         skall.displays.errors.ErrorGalleryDisplay
         """
+        rivals, _ = self.split_names()
+        names = list_with_probabilities(self.predictions_, rivals) or None
+        options = {"names": names, "distinct": True} | options
         return ErrorGalleryDisplay.from_comparison(self, X, **options)
 
     def plot_learning(self, names=None, **options):

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import joblib
 
 from skall.classifier import CNNClassifier
+from skall.classifier.persistence import is_saved
 from skall.files import write_json
 from skall.images.rows import FileImages
 
@@ -66,7 +67,7 @@ class Record:
             # Another process may have been at work here since it was read.
             self.earlier = _read_json(self._fingerprint)
             # What a killed process was writing.
-            for partial in self.folder.glob("folds/*/.*.partial"):
+            for partial in self.folder.rglob(".*.partial"):
                 partial.unlink(missing_ok=True)
             yield
         finally:
@@ -108,15 +109,17 @@ class Record:
         if self.earlier is None:
             return None
         path = self.path(name, fold)
-        if self.keep_weights and has_network and not path.with_suffix("").is_dir():
-            return None
         result = _read_json(path)
         if result is not None and not _is_result(result, len(fold.test)):
             raise ValueError(
                 f"{str(path)!r} is damaged (it is no result of this fold); delete it and repeat "
                 "the call"
             )
-        return result
+        if result is None or not self.keep_weights:
+            return result
+        # A search may have chosen what is no network; without keeping, nobody has noted it.
+        lacks = result.get("network", has_network) and not is_saved(path.with_suffix(""))
+        return None if lacks else result
 
     def write(self, name, fold, result, fitted=None):
         """Keep that result, and where weights are kept the fitted estimator, if it is a network.
@@ -133,8 +136,10 @@ class Record:
                 f"of {name!r} on {fold.title} is not written there"
             )
         path = self.path(name, fold)
-        if self.keep_weights and isinstance(fitted, CNNClassifier):
-            fitted.save(path.with_suffix(""))
+        if self.keep_weights:
+            result = result | {"network": isinstance(fitted, CNNClassifier)}
+            if result["network"]:
+                fitted.save(path.with_suffix(""))
         # Last: with it, the fold is finished.
         write_json(path, result)
 

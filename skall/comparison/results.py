@@ -203,7 +203,7 @@ class Comparison(Plots):
         """
         if "accuracy" not in set(self.scores_["metric"]):
             raise ValueError("the accuracy was not computed; add 'accuracy' to `scoring`")
-        return draw_folds(self.scores_, "accuracy", BASELINES, ax)
+        return draw_folds(self.scores_, "accuracy", self.split_names()[1], ax)
 
     def vote(self, names=None, name="vote"):
         """Add an ensemble that averages the probabilities of its members: soft voting.
@@ -273,7 +273,7 @@ class Comparison(Plots):
     def _add(self, name, names, combine):
         """A comparison with the ensemble that a function makes of the members' predictions."""
         taken = [*self.predictions_["estimator"].unique()]
-        apart = {*BASELINES, *self.members_}
+        apart = {*self.split_names()[1], *self.members_}
         names = [n for n in taken if n not in apart] if names is None else list(names)
         if name in taken:
             raise ValueError(f"there is an estimator {name!r} already; give another `name`")
@@ -430,7 +430,7 @@ class Comparison(Plots):
     def __repr__(self):
         table, metrics = self.table(), self.scores_["metric"].unique()
         cells = {
-            name: [f"{row[metric]:.3f} ± {row[f'{metric}_std']:.3f}" for metric in metrics]
+            name: [_write_spread(row[metric], row[f"{metric}_std"]) for metric in metrics]
             for name, row in table.iterrows()
         }
         frame = pd.DataFrame(cells, index=metrics).T
@@ -438,6 +438,10 @@ class Comparison(Plots):
         rivals, _ = self.split_names()
         said = [f"{name}: {table.at[name, 'conclusion']}" for name in table.index if name in rivals]
         return "\n".join([text, *said, *self.flags()])
+
+
+def _write_spread(mean, std):
+    return f"{mean:.3f}" if np.isnan(std) else f"{mean:.3f} ± {std:.3f}"
 
 
 def _none_if_nan(value):

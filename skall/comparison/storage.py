@@ -1,13 +1,16 @@
 """A comparison as files: CSV tables, and JSON for the rest."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from skall.displays.errors import find_confident_errors
-from skall.files import write_file, write_json
+from skall.displays.held_out import list_with_probabilities
+from skall.displays.style import save_figure
+from skall.files import write_csv, write_file, write_json
 from skall.images.rows import FileImages
 
 TABLES = ("scores", "predictions", "samples", "history", "resources")
@@ -53,23 +56,25 @@ def write_tables(comparison, folder):
     """
     folder = Path(folder)
     tables = {name: getattr(comparison, f"{name}_") for name in TABLES}
+    # First, and written last: without it the folder holds no whole comparison.
+    (folder / ABOUT).unlink(missing_ok=True)
     tables["samples"] = _keep_cells(comparison, folder)
-    for name, table in tables.items():
-        write_file(folder / f"{name}.csv", lambda path, t=table: t.to_csv(path, index=False))
-    write_file(folder / "table.csv", comparison.table().to_csv)
     chosen = comparison.best_params_
     if len(chosen):
-        write_file(folder / "best_params.csv", lambda path: chosen.to_csv(path, index=False))
+        tables["best_params"] = chosen
+    else:
+        (folder / "best_params.csv").unlink(missing_ok=True)
+    for name, table in tables.items():
+        write_csv(folder / f"{name}.csv", table, index=False)
+    write_csv(folder / "table.csv", comparison.table())
     if "accuracy" in set(comparison.scores_["metric"]):
         figure = comparison.plot_accuracy().figure
-        write_file(
-            folder / "accuracy.png", lambda path: figure.savefig(path, format="png", dpi=150)
-        )
-    # Last: with it, the comparison is whole.
+        write_file(folder / "accuracy.png", lambda path: save_figure(figure, path, "png", dpi=150))
+    known = comparison.samples_ if len(comparison.samples_) else comparison.predictions_
     about = {
         "pos_label": _make_plain(comparison.pos_label_),
-        "labels": _list_plain(comparison.predictions_["y_true"]),
-        "groups": _list_plain(comparison.predictions_["group"].dropna()),
+        "labels": _list_plain(known["y_true"]),
+        "groups": _list_plain(known["group"].dropna()),
         "best_params": chosen.to_dict("records"),
         "trials": comparison.trials_,
         "members": comparison.members_,
@@ -80,21 +85,24 @@ def write_tables(comparison, folder):
 
 
 def _keep_cells(comparison, folder):
-    """The samples, with files of the cells that the gallery shows where there were none."""
+    """The samples, with files for the cells of the gallery that have none of their own."""
     samples, images = comparison.samples_.copy(), comparison.images_
-    if images is None or not len(samples) or samples["file"].notna().any():
+    names = list_with_probabilities(comparison.predictions_, comparison.split_names()[0])
+    if images is None or not len(samples) or not names:
         return samples
-    try:
-        shown = find_confident_errors(comparison)["sample"].unique()
-    except ValueError:
-        # No estimator has probabilities.
-        return samples
-    samples["file"] = samples["file"].astype(object)
+    shown = find_confident_errors(comparison, names=names, distinct=True)["sample"]
+    files = samples.set_index("sample")["file"].astype(object)
     for sample in shown:
-        name, picture = f"cells/{sample}.png", images.open(sample)
-        write_file(folder / name, lambda path, p=picture: p.save(path, format="png"))
-        samples.loc[samples["sample"] == sample, "file"] = name
-    return samples
+        if isinstance(files[sample], str) and os.path.isabs(files[sample]):
+            continue
+        try:
+            picture = images.open(sample)
+        except (OSError, ValueError):
+            # Of a comparison that was read from a folder: no longer there, or never stored.
+            continue
+        files[sample] = f"cells/{sample}.png"
+        write_file(folder / files[sample], lambda path, p=picture: p.save(path, format="png"))
+    return samples.assign(file=files.to_numpy())
 
 
 def read_tables(folder):
@@ -127,13 +135,18 @@ def read_tables(folder):
             **({"best_params_": chosen} if len(chosen) else {}),
             "members_": {name: tuple(names) for name, names in about["members"].items()},
             **{f"{key}_": about[key] for key in ("trials", "estimators", "protocol")},
-            "images_": CellFiles(folder, tables["samples"]["file"].tolist()),
+            "images_": _find_cells(folder, tables["samples"]["file"]),
         }
     except (ValueError, KeyError, TypeError, FileNotFoundError) as exc:
         raise ValueError(
             f"the comparison in {str(folder)!r} is damaged ({type(exc).__name__}: {exc}); repeat "
             "the call or command that made it: finished folds are not computed again"
         ) from exc
+
+
+def _find_cells(folder, files):
+    """The images, where any of them is in a file."""
+    return CellFiles(folder, files.tolist()) if files.notna().any() else None
 
 
 def _check_finished(folder):
@@ -153,7 +166,8 @@ def _check_finished(folder):
 
 def _read_table(path, about):
     # As text first: an estimator or a patient may be called "NA", and pandas rounds numbers.
-    table = pd.read_csv(path, dtype=str, keep_default_na=False).astype(object)
+    options = {"keep_default_na": False, "encoding_errors": "surrogateescape"}
+    table = pd.read_csv(path, dtype=str, **options).astype(object)
     for column in table.columns.difference(TEXTS):
         kind = int if column in WHOLE else float
         table[column] = [kind(text) if text else np.nan for text in table[column]]

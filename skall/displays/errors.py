@@ -14,7 +14,7 @@ from skall.statistics.held_out import list_classes
 LINE = 26
 
 
-def find_confident_errors(comparison, n=12, names=None):
+def find_confident_errors(comparison, n=12, names=None, *, distinct=False):
     """The held-out samples whose wrong class got the highest probabilities.
 
     Parameters
@@ -24,13 +24,15 @@ def find_confident_errors(comparison, n=12, names=None):
         At most; there may be fewer errors.
     names : str or iterable of str, optional
         Estimators; by default all that have probabilities.
+    distinct : bool, default=False
+        Show each sample once, with its surest error, and not by several estimators and in several
+        repeats.
 
     Returns
     -------
     DataFrame
         Columns ``sample, group, y_true, predicted, probability, estimator``, the surest error
-        first; `probability` is the predicted class's. A sample may be there several times: by
-        several estimators, and in several repeats.
+        first; `probability` is the predicted class's.
 
     Raises
     ------
@@ -59,7 +61,8 @@ def find_confident_errors(comparison, n=12, names=None):
     likeliest = proba.argmax(axis=1)
     rows = rows.assign(predicted=classes[likeliest], probability=proba.max(axis=1))
     wrong = rows[likeliest != np.searchsorted(classes, rows["y_true"].to_numpy())]
-    wrong = wrong.sort_values("probability", ascending=False, kind="stable").head(n)
+    wrong = wrong.sort_values("probability", ascending=False, kind="stable")
+    wrong = (wrong.drop_duplicates("sample") if distinct else wrong).head(n)
     order = ["sample", "group", "y_true", "predicted", "probability", "estimator"]
     return wrong.reindex(columns=order).reset_index(drop=True)
 
@@ -71,8 +74,8 @@ class ErrorGalleryDisplay:
     ----------
     errors : DataFrame
         From :func:`find_confident_errors`.
-    pictures : list of PIL.Image.Image
-        One per row.
+    pictures : list of PIL.Image.Image or None
+        One per row; None where the image is not at hand.
     files : list of str, optional
         Names of the files, where the images come from files.
 
@@ -90,7 +93,7 @@ class ErrorGalleryDisplay:
         self.files = files
 
     @classmethod
-    def from_comparison(cls, comparison, X=None, *, n=12, names=None, ax=None):
+    def from_comparison(cls, comparison, X=None, *, n=12, names=None, distinct=False, ax=None):
         """Draw the gallery of a comparison.
 
         Parameters
@@ -103,6 +106,8 @@ class ErrorGalleryDisplay:
             How many at most.
         names : str or iterable of str, optional
             Estimators; by default all that have probabilities.
+        distinct : bool, default=False
+            See :func:`find_confident_errors`.
         ax : matplotlib.axes.Axes, optional
             A new figure by default; divided where there are several images.
 
@@ -116,7 +121,7 @@ class ErrorGalleryDisplay:
             As :func:`find_confident_errors` and :func:`skall.images.as_images`, or if X is shorter
             than what was compared.
         """
-        errors = find_confident_errors(comparison, n, names)
+        errors = find_confident_errors(comparison, n, names, distinct=distinct)
         images = comparison.images_ if X is None else as_images(X)
         if images is None:
             raise ValueError("the images are not at hand: pass X, as to the comparison")
@@ -126,7 +131,9 @@ class ErrorGalleryDisplay:
                 f"X has {len(images)} rows, but sample {last} was tested: pass the same X as to "
                 "the comparison"
             )
-        pictures = [images.open(row) for row in errors["sample"]]
+        pictures = [_open(images, row) for row in errors["sample"]]
+        if X is None and len(pictures) and not any(pictures):
+            raise ValueError("none of these images is at hand: pass X, as to the comparison")
         known = comparison.samples_["file"] if X is None else getattr(images, "paths", None)
         paths = None if known is None else [known[sample] for sample in errors["sample"]]
         named = paths is not None and all(isinstance(p, str) and os.path.isabs(p) for p in paths)
@@ -158,7 +165,10 @@ class ErrorGalleryDisplay:
         for panel in panels:
             panel.set_axis_off()
         for panel, picture, caption in zip(panels, self.pictures, captions, strict=False):
-            panel.imshow(np.asarray(picture))
+            if picture is None:
+                panel.text(0.5, 0.5, "not at hand", ha="center", va="center")
+            else:
+                panel.imshow(np.asarray(picture))
             panel.set_title(caption, fontsize="small", loc="left")
         self.ax_, self.figure_ = panels[: len(self.errors)], panels[0].figure
         return self
@@ -176,3 +186,11 @@ class ErrorGalleryDisplay:
         # Broken before quoting, so that no escape is parted.
         parts = [line[i : i + LINE] for line in lines for i in range(0, len(line), LINE)]
         return "\n".join(map(quote, parts))
+
+
+def _open(images, sample):
+    """An image; None where a comparison that was read does not find it."""
+    try:
+        return images.open(sample)
+    except FileNotFoundError:
+        return None

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skall.displays.style import BLUE, ORANGE, make_axes
+from skall.displays.style import BLUE, ORANGE, make_axes, quote
 
 
 def draw_folds(scores, metric, baselines=(), ax=None):
@@ -41,7 +41,7 @@ def draw_folds(scores, metric, baselines=(), ax=None):
         ax.scatter(folds[name], heights, s=18, color="black", alpha=0.6, linewidths=0, zorder=3)
         text = f"{folds[name].mean():.3f} ± {folds[name].std():.3f}"
         ax.annotate(text, (1.02, position), xycoords=("axes fraction", "data"), va="center")
-    labels = [f"{name} (baseline)" if name in baselines else name for name in names]
+    labels = [f"{quote(name)} (baseline)" if name in baselines else quote(name) for name in names]
     ax.set_yticks(range(len(names)), labels)
     ax.set_xlim(0, 1)
     ax.set_xlabel(f"{metric.replace('_', ' ')}: mean (bar) and folds (points)")

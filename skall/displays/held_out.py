@@ -7,6 +7,23 @@ from skall.metrics import resolve_pos_label
 from skall.statistics.held_out import choose_names, list_classes, read_outcome
 
 
+def list_with_probabilities(predictions, names):
+    """Those of the names whose probabilities were stored.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+    names : iterable of str
+
+    Returns
+    -------
+    list of str
+    """
+    complete = predictions.filter(like="proba_").notna().all(axis=1)
+    known = complete.groupby(predictions["estimator"]).all()
+    return [name for name in names if known[name]]
+
+
 def choose_class(comparison, pos_label=None):
     """The class that stands against the others.
 

@@ -1,7 +1,9 @@
 """Axes without pyplot's state, and styles that are told apart in grey and by everybody."""
 
+import warnings
 from typing import NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -108,6 +110,23 @@ def make_panels(ax, shape, panel_size, height_ratios=None):
     ax.set_in_layout(False)
     grid = place.subgridspec(rows, columns, height_ratios=height_ratios)
     return grid.subplots(squeeze=False)
+
+
+def save_figure(figure, file, file_format, dpi):
+    """Write a figure; the same one always as the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    file : path-like or file
+    file_format : {"svg", "png"}
+    dpi : int
+    """
+    metadata = {"Date": None} if file_format == "svg" else None
+    with mpl.rc_context({"svg.hashsalt": "skall"}), warnings.catch_warnings():
+        # A glyph that no font here has is drawn as a box; the tables have the name in full.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        figure.savefig(file, format=file_format, dpi=dpi, metadata=metadata)
 
 
 def quote(value):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import matplotlib as mpl
-
+from skall.displays.held_out import list_with_probabilities
+from skall.displays.style import save_figure
 from skall.statistics.held_out import list_classes
 
 # More panels than these are no longer read on a page.
@@ -115,12 +115,10 @@ def _choose_ranked(comparison):
 def _plan_curves(comparison):
     """Curves of the rivals and the best baseline: all baselines would hide them."""
     rivals, baselines = comparison.split_names()
-    predictions = comparison.predictions_
-    complete = predictions.filter(like="proba_").notna().all(axis=1)
-    known = complete.groupby(predictions["estimator"]).all()
-    best = [name for name in comparison.table().index if name in baselines and known[name]]
+    ranked = [name for name in comparison.table().index if name in baselines]
+    best = list_with_probabilities(comparison.predictions_, ranked)[:1]
     # Without any, the display itself says what is missing.
-    names = [name for name in rivals if known[name]] + best[:1] or None
+    names = list_with_probabilities(comparison.predictions_, rivals) + best or None
     classes, _ = list_classes(comparison.predictions_)
     labels = [comparison.pos_label_] if len(classes) == 2 else classes.tolist()
     plans = []
@@ -158,10 +156,7 @@ def _make(plan):
     except (ValueError, TypeError, OSError) as exc:
         return Figure(plan.title, plan.caption, None, str(exc))
     file = io.BytesIO()
-    # Without a date and with fixed ids, so that the same comparison gives the same page.
-    with mpl.rc_context({"svg.hashsalt": "skall"}):
-        metadata = {"Date": None} if plan.file_format == "svg" else None
-        figure.savefig(file, format=plan.file_format, dpi=110, metadata=metadata)
+    save_figure(figure, file, plan.file_format, dpi=110)
     kind = {"svg": "image/svg+xml", "png": "image/png"}[plan.file_format]
     image = f"data:{kind};base64,{b64encode(file.getvalue()).decode()}"
     return Figure(plan.title, plan.caption, image, None)

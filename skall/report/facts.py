@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from skall.displays.style import describe_metric, shorten_number
+from skall.displays.style import describe_metric
 from skall.metrics import LOWER_IS_BETTER
-from skall.statistics.held_out import choose_metric, list_classes
+from skall.report.network_facts import describe_estimator_facts
+from skall.statistics.held_out import choose_metric
 from skall.statistics.variance import variance_components
 
 
@@ -22,31 +23,25 @@ def describe_facts(comparison):
         By the keys that ``checklists.toml`` names. A fact that is not known is left out.
     """
     rivals, baselines = comparison.split_names()
-    protocol, networks = comparison.protocol_, _list_networks(comparison)
     metric = choose_metric(comparison.scores_)
     facts = {
-        "design": f"Software comparison of {len(rivals)} classifiers by cross-validation on "
-        "images that were collected before (retrospective).",
+        "design": f"A comparison of {len(rivals)} classifiers by cross-validation on stored data.",
         "data": describe_data(comparison),
         "classes": describe_classes(comparison),
         "reference": "The labels as they came with the data.",
         "partition": describe_partition(comparison),
-        "disjoint": _describe_disjoint(comparison),
-        "models": _describe_models(comparison, networks),
-        "selection": _describe_selection(comparison, networks),
-        "ensembles": _describe_ensembles(comparison),
         "metrics": _describe_metrics(comparison),
         "uncertainty": "Intervals: corrected resampled t over the folds (Nadeau & Bengio 2003) and "
-        "a bootstrap of patients, or of images where no patients are known. Tests: corrected "
+        "a bootstrap of groups, or of samples where no groups are known. Tests: corrected "
         "resampled t with Holm's adjustment.",
         "performance": describe_performance(comparison, metric, rivals),
-        "missing": "Unreadable images and missing labels are errors: none was left out or imputed.",
+        "missing": "Missing labels and unreadable images are errors: no sample was left out.",
+        **describe_estimator_facts(comparison),
+        **_describe_origin(comparison.protocol_),
     }
-    if networks:
-        facts["preprocessing"] = _describe_preprocessing(networks)
-        facts["initialisation"] = _describe_initialisation(networks, protocol)
-        facts["training"] = _describe_training(comparison, networks)
-        facts["imbalance"] = _list_params(networks, ["class_weight"], "Weights of classes")
+    disjoint = _describe_disjoint(comparison)
+    if disjoint:
+        facts["disjoint"] = disjoint
     if baselines:
         facts["baselines"] = describe_performance(comparison, metric, baselines)
     if comparison.predictions_.filter(like="proba_").notna().all(axis=1).any():
@@ -57,30 +52,33 @@ def describe_facts(comparison):
             else "."
         )
     if comparison.images_ is not None:
-        facts["failures"] = "The most confidently wrong images are shown with file and patient."
-    if "versions" in protocol:
-        facts["software"] = describe_software(protocol)
-        command = protocol.get("command")
-        facts["code"] = f"skall {protocol['versions']['skall']}, BSD 3-Clause" + (
-            f"; repeated by: {command}" if command else "."
-        )
+        facts["failures"] = "The most confidently wrong images are among the figures."
     return facts
 
 
+def _describe_origin(protocol):
+    """Versions, machine, and how to do it again, where they are known."""
+    if "versions" not in protocol:
+        return {}
+    command = protocol.get("command")
+    again = f"; repeated by: {command}" if command else "."
+    code = f"skall {protocol['versions']['skall']}, BSD 3-Clause{again}"
+    return {"software": describe_software(protocol), "code": code}
+
+
 def describe_data(comparison):
-    """How many images, patients and pixels, and whence."""
-    classes, _ = list_classes(comparison.predictions_)
+    """How many samples, groups and pixels, and whence."""
     samples = _list_samples(comparison)
+    sizes = samples[["height", "width"]].dropna()
     source = comparison.protocol_.get("data")
     n_groups = samples["group"].nunique()
     parts = [
-        f"{len(samples)} images of {len(classes)} classes",
-        f"{n_groups} patients" if n_groups else "patients not known",
+        f"{len(samples)} {'images' if len(sizes) else 'samples'} of "
+        f"{samples['y_true'].nunique()} classes",
+        f"{n_groups} patients (groups)" if n_groups else "patients not known",
     ]
-    sizes = comparison.samples_[["height", "width"]].dropna()
     if len(sizes):
-        ends = sizes.agg(["min", "max"]).astype(int)
-        low, high = ends.loc["min"].tolist(), ends.loc["max"].tolist()
+        low, high = (sizes.agg(end).astype(int).tolist() for end in ("min", "max"))
         text = f"{low[0]} x {low[1]}"
         parts.append(f"{text} pixels" if low == high else f"{text} to {high[0]} x {high[1]} pixels")
     return (f"{source}: " if source else "") + ", ".join(parts) + "."
@@ -99,9 +97,7 @@ def tabulate_classes(comparison):
         Indexed by class; ``images``, ``patients`` (NaN where not known), ``height`` and ``width``,
         medians in pixels.
     """
-    samples = _list_samples(comparison).merge(
-        comparison.samples_[["sample", "height", "width"]], on="sample", how="left"
-    )
+    samples = _list_samples(comparison)
     by_class = samples.groupby("y_true")
     table = pd.DataFrame({"images": by_class.size(), "patients": by_class["group"].nunique()})
     if samples["group"].isna().all():
@@ -121,9 +117,11 @@ def describe_classes(comparison):
 
 
 def _list_samples(comparison):
-    """Each tested sample once, with label and group."""
-    samples = comparison.predictions_[["sample", "group", "y_true"]]
-    return samples.drop_duplicates("sample").sort_values("sample")
+    """Every sample, or where they are not recorded each that was tested."""
+    if len(comparison.samples_):
+        return comparison.samples_
+    tested = comparison.predictions_[["sample", "group", "y_true"]].drop_duplicates("sample")
+    return tested.assign(height=np.nan, width=np.nan)
 
 
 def describe_partition(comparison):
@@ -134,120 +132,28 @@ def describe_partition(comparison):
     text = protocol.get("cv") or f"{n_folds} folds"
     if n_repeats > 1:
         text += f", repeated {n_repeats} times with other seeds"
-    seeds = ", ".join(map(str, protocol.get("seeds", ["not known"])))
-    return f"Cross-validation: {text}; seed {seeds}."
+    # A splitter of the user's has seeds of its own.
+    seeds = ", ".join(map(str, protocol.get("seeds", []))) if "from the seed" in text else ""
+    return f"Cross-validation: {text}{f' {seeds}' if seeds else ''}."
 
 
 def _describe_disjoint(comparison):
-    grouped = comparison.predictions_["group"].notna().any()
-    if not grouped:
-        return "By image; whether a patient is on both sides of a split is not known."
-    rows = comparison.predictions_.drop_duplicates(["repeat", "fold", "sample"])
-    per_fold = rows.groupby(["repeat", "group"])["fold"].nunique()
-    n_parted = (per_fold.groupby("group").max() > 1).sum()
-    if not n_parted:
-        return "By patient: no patient is in two folds."
-    return f"Not by patient: {n_parted} of them have images in several folds."
-
-
-def _list_networks(comparison):
-    """What is known of the networks, by estimator."""
-    return {
-        name: about
-        for name, about in comparison.estimators_.items()
-        if about.get("network") and not about.get("baseline")
-    }
-
-
-def _describe_models(comparison, networks):
-    parts = []
-    for name in comparison.split_names()[0]:
-        network = networks.get(name, {}).get("network")
-        if network:
-            total = network["trainable"] + network["non_trainable"]
-            parts.append(
-                f"{name} ({network['backbone']}, {shorten_number(total)} parameters, "
-                f"{network['image_size']} x {network['image_size']} pixels)"
-            )
-        else:
-            parts.append(
-                f"{name} ({comparison.estimators_.get(name, {}).get('class', 'ensemble')})"
-            )
-    return "Output: a probability for each class. " + "; ".join(parts) + "."
-
-
-def _list_params(networks, names, title):
-    """Parameters that the networks have, once for each set of values."""
-    by_value = {}
-    for name, about in networks.items():
-        params = about["params"]
-        found = {p: _find_param(params, p) for p in names}
-        text = ", ".join(f"{p}={value}" for p, value in found.items() if value is not None)
-        by_value.setdefault(text, []).append(name)
-    if len(by_value) == 1:
-        return f"{title}: {next(iter(by_value))}."
-    return (
-        f"{title}: " + "; ".join(f"{text} ({', '.join(n)})" for text, n in by_value.items()) + "."
-    )
-
-
-def _find_param(params, name):
-    """A parameter of the estimator, or of the step or part that has it."""
-    return next((v for key, v in params.items() if key.rpartition("__")[2] == name), None)
-
-
-def _describe_preprocessing(networks):
-    parts = []
-    for name, about in networks.items():
-        network = about["network"]
-        mean, std = ([f"{value:g}" for value in network[key]] for key in ("mean", "std"))
-        parts.append(
-            f"{name}: {network['image_size']} pixels, mean {'/'.join(mean)}, std {'/'.join(std)}"
-        )
-    return "Resized to a square and normalised by channel. " + "; ".join(parts) + "."
-
-
-def _describe_initialisation(networks, protocol):
-    return f"{_list_params(networks, ['weights'], 'Weights')} Seed {protocol.get('seed')}."
-
-
-def _describe_training(comparison, networks):
-    names = ["trainable", "head", "optimizer", "lr", "weight_decay", "max_epochs", "batch_size"]
-    names += ["lr_schedule", "warmup_epochs", "dropout", "augment", "early_stopping"]
-    rates = comparison.history_[comparison.history_["epoch"] == 1].groupby("estimator")["lr"]
-    used = "; ".join(f"{name} {rate:.3g}" for name, rate in rates.first().items())
-    began = f" Learning rate of the first epoch: {used}." if used else ""
-    return _list_params(networks, names, "Parameters") + began
-
-
-def _describe_selection(comparison, networks):
-    stops = [n for n, a in networks.items() if _find_param(a["params"], "early_stopping") == "True"]
-    tried = {name: count for name, count in comparison.trials_.items() if count > 1}
-    parts = []
-    if stops:
-        parts.append(f"the epoch by an inner split of the training part ({', '.join(stops)})")
-    if tried:
-        parts.append(
-            "hyper-parameters in every training part anew ("
-            + ", ".join(f"{name}: {count} combinations" for name, count in tried.items())
-            + ")"
-        )
-    if not parts:
-        return "Nothing was selected: the last epoch counts, and no parameter was tuned."
-    return "Selected without the tested fold: " + " and ".join(parts) + "."
-
-
-def _describe_ensembles(comparison):
-    if not comparison.members_:
-        return "None."
-    return "; ".join(f"{n}: {', '.join(m)}" for n, m in comparison.members_.items()) + "."
+    """Whether patients are on both sides of a split; None where nobody has recorded it."""
+    if comparison.predictions_["group"].isna().all():
+        return "By sample; whether a patient is on both sides of a split is not known."
+    n_parted = comparison.protocol_.get("parted")
+    if n_parted is None:
+        return None
+    if n_parted == 0:
+        return "By patient (group): none is on both sides of a split."
+    return f"Not by patient: {n_parted} of them are on both sides of a split."
 
 
 def _describe_metrics(comparison):
     names = [describe_metric(metric) for metric in comparison.scores_["metric"].unique()]
     positive = comparison.pos_label_
     how = "averaged over the classes" if positive is None else f"the positive class is {positive}"
-    return f"{', '.join(names)}; {how}; the likeliest class is predicted."
+    return f"{', '.join(names)}; {how}."
 
 
 def describe_performance(comparison, metric, names):

@@ -35,8 +35,11 @@ def make_latex(table):
         "the metric."
     )
     styled = cells.style.format(escape="latex")
-    for axis in (0, 1):
-        styled = styled.format_index(escape="latex", axis=axis)
+    styled = styled.format_index(escape="latex", axis=1)
+    # After the end of a row, LaTeX takes a bracket for an argument.
+    styled = styled.format_index(
+        lambda name: f"{{}}{name}" if name.startswith("[") else name, escape="latex"
+    )
     return styled.to_latex(
         hrules=True, caption=caption, label="tab:skall", position_float="centering"
     )

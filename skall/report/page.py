@@ -1,5 +1,6 @@
 """The page: what it shows, and how it is written."""
 
+import re
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
@@ -12,7 +13,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from skall.displays.style import describe_metric, shorten_number
-from skall.files import write_file
+from skall.files import write_csv, write_file
+from skall.metrics import LOWER_IS_BETTER
 from skall.report.checklists import fill_checklists
 from skall.report.drawing import draw_figures
 from skall.report.facts import (
@@ -25,6 +27,9 @@ from skall.report.facts import (
 )
 from skall.report.latex import make_latex, write_interval
 from skall.statistics.held_out import choose_metric
+
+# Of the bootstrap: on the page, where a table of 20,000 images is not to take minutes.
+N_RESAMPLES = 1000
 
 
 def write_report(comparison, path):
@@ -43,11 +48,12 @@ def write_report(comparison, path):
     Raises
     ------
     ValueError
-        If the path does not end in ``.html``.
+        If the path does not end in ``.html``, or the folder holds another comparison.
     """
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"the report is a page: give a path that ends in .html, not {str(path)!r}")
+    _refuse_foreign(comparison, path.parent)
     facts, table = describe_facts(comparison), comparison.table()
     texts = {
         path.name: render_page(comparison, facts, table),
@@ -56,10 +62,23 @@ def write_report(comparison, path):
     }
     for name, text in texts.items():
         write_file(path.with_name(name), lambda p, t=text: p.write_text(t, encoding="utf-8"))
-    write_file(path.with_name("table.csv"), table.to_csv)
-    predictions = comparison.predictions_
-    write_file(path.with_name("predictions.csv"), lambda p: predictions.to_csv(p, index=False))
+    write_csv(path.with_name("table.csv"), table)
+    write_csv(path.with_name("predictions.csv"), comparison.predictions_, index=False)
     return path
+
+
+def _refuse_foreign(comparison, folder):
+    """Raise where the tables beside the page would replace those of another comparison."""
+    stored = folder / "scores.csv"
+    if not stored.is_file():
+        return
+    # As that file is written, so that the texts can be equal.
+    own = comparison.scores_.to_csv(index=False, lineterminator="\n").splitlines()
+    if stored.read_text(encoding="utf-8").splitlines() != own:
+        raise ValueError(
+            f"{str(folder)!r} holds another comparison, whose tables the report would replace; "
+            "give a path in another folder"
+        )
 
 
 def render_page(comparison, facts, table):
@@ -91,6 +110,7 @@ def render_page(comparison, facts, table):
             summary=summarise(comparison),
             table=_make_table(comparison, table),
             intervals=_make_intervals(comparison),
+            n_resamples=N_RESAMPLES,
             spread=_make_spread(comparison),
             classes=_make_classes(comparison),
             figures=draw_figures(comparison),
@@ -140,12 +160,16 @@ def _make_environment(autoescape=True):
     return Environment(
         loader=PackageLoader("skall.report", "templates"),
         autoescape=autoescape,
-        # Markdown shows quotes as they are, but runs what is HTML in it.
-        finalize=None if autoescape else lambda value: escape(str(value), quote=False),
+        finalize=None if autoescape else _escape_markdown,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+
+
+def _escape_markdown(value):
+    """Text that Markdown shows as it stands: no HTML, link, emphasis, cell or line of its own."""
+    return re.sub(r"([][`*|\\])", r"\\\1", escape(" ".join(str(value).split()), quote=False))
 
 
 def _read(name):
@@ -183,6 +207,7 @@ def _make_table(comparison, table):
     """Head and rows of the main table: texts, and what to sort by."""
     metrics = comparison.scores_["metric"].unique()
     rivals, _ = comparison.split_names()
+    main = describe_metric(choose_metric(comparison.scores_))
     head = ["estimator", *map(describe_metric, metrics)]
     head += ["parameters trained", "epochs", "trials", "seconds to fit", "conclusion"]
     rows = []
@@ -197,7 +222,8 @@ def _make_table(comparison, table):
             cells.append((text, _sort_key(value)))
         cells.append((row["conclusion"], row["conclusion"]))
         rows.append({"name": name, "baseline": name not in rivals, "cells": cells})
-    return {"head": head, "rows": rows}
+    order = "ascending" if choose_metric(comparison.scores_) in LOWER_IS_BETTER else "descending"
+    return {"head": head, "rows": rows, "sorted": {main: order}}
 
 
 def _sort_key(value):
@@ -213,7 +239,8 @@ def _make_intervals(comparison):
     tables = {}
     for method in kinds:
         try:
-            found = comparison.intervals(method=method)
+            options = {"n_resamples": N_RESAMPLES} if method == "bootstrap" else {}
+            found = comparison.intervals(method=method, **options)
         except ValueError:
             # As the bootstrap where all images are of one patient.
             continue

@@ -26,6 +26,7 @@ def tabulate_intervals(
     method="corrected_t",
     pos_label=None,
     confidence_level=0.95,
+    n_resamples=2000,
     random_state=0,
 ):
     """Values of metrics with their intervals.
@@ -45,8 +46,9 @@ def tabulate_intervals(
     pos_label : label, optional
         The positive class of two.
     confidence_level : float, default=0.95
+    n_resamples : int, default=2000
     random_state : int, numpy.random.Generator or None, default=0
-        Of the bootstrap.
+        Both of the bootstrap.
 
     Returns
     -------
@@ -79,7 +81,8 @@ def tabulate_intervals(
     if method == "corrected_t":
         found = _span_folds(folds, chosen, confidence_level)
     elif method == "bootstrap":
-        found = bootstrap_intervals(chosen, metrics, random_state=random_state, **options)
+        options |= {"n_resamples": n_resamples, "random_state": random_state}
+        found = bootstrap_intervals(chosen, metrics, **options)
     else:
         found = proportion_intervals(chosen, method=method, **options)
     found = found.set_index(["estimator", "metric"])

@@ -97,9 +97,10 @@ def proportion_intervals(predictions, *, pos_label=None, method="exact", confide
         outcome = read_outcome(part, classes, columns, pos_label)
         if outcome.predicted is None:
             continue
-        n_repeats = part["repeat"].nunique()
+        # Of repeats, and of splitters that repeat themselves.
+        n_times = len(part) / part["sample"].nunique()
         for metric, counts in _count(outcome).items():
-            successes, trials = (round(count / n_repeats) for count in counts)
+            successes, trials = (round(count / n_times) for count in counts)
             ends = proportion_interval(
                 successes, trials, method=method, confidence_level=confidence_level
             )

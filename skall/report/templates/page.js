@@ -46,6 +46,10 @@
     count.textContent = `${n} of ${body.rows.length} estimators`;
   }
 
+  // On paper nothing can be opened.
+  window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details").forEach((details) => { details.open = true; });
+  });
   heads.forEach((head, column) => {
     head.querySelector("button").addEventListener("click", () => sortBy(column));
   });
