@@ -1,6 +1,6 @@
 """What a comparison found: tables, tests, ensembles, files."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
@@ -11,7 +11,7 @@ import pandas as pd
 from skall.comparison.budgets import flag_budgets, tabulate_budgets
 from skall.comparison.candidates import BASELINES
 from skall.comparison.conclusions import conclude, describe_differences
-from skall.comparison.ensembles import check_members, measure, stack, vote
+from skall.comparison.ensembles import Ensembles
 from skall.comparison.plotting import Plots
 from skall.comparison.storage import read_tables, write_tables
 from skall.comparison.tabulation import CHOICES, EPOCH, RESOURCES, SAMPLE
@@ -23,7 +23,7 @@ from skall.statistics.intervals import tabulate_intervals
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Plots):
+class Comparison(Plots, Ensembles):
     """Scores and out-of-fold predictions of several estimators, from :func:`compare`.
 
     Attributes
@@ -204,89 +204,6 @@ class Comparison(Plots):
         if "accuracy" not in set(self.scores_["metric"]):
             raise ValueError("the accuracy was not computed; add 'accuracy' to `scoring`")
         return draw_folds(self.scores_, "accuracy", self.split_names()[1], ax)
-
-    def vote(self, names=None, name="vote"):
-        """Add an ensemble that averages the probabilities of its members: soft voting.
-
-        It is computed from the stored probabilities, and equals scikit-learn's
-        :class:`~sklearn.ensemble.VotingClassifier` of the same fitted members. Nothing is trained.
-
-        Parameters
-        ----------
-        names : iterable of str, optional
-            The members; by default all but baselines and ensembles.
-        name : str, default="vote"
-            What the ensemble is called.
-
-        Returns
-        -------
-        Comparison
-            A new one, with the ensemble's rows added.
-
-        Raises
-        ------
-        ValueError
-            If fewer than two members are there, one has no probabilities, or `name` is taken.
-        """
-        return self._add(name, names, vote)
-
-    def stack(self, names=None, name="stack"):
-        """Add an ensemble that learns how to weigh its members: stacked generalisation [1]_.
-
-        For each fold a logistic regression on the log-odds of the members' probabilities is fitted
-        to the held-out predictions of the same repeat's other folds, but for those of samples and
-        groups that the fold tests. No network is trained.
-
-        This is cheaper than nested stacking, and not quite as strict: the networks that predicted
-        the other folds had this fold's samples, with their labels, among their training samples.
-        The logistic regression has a few numbers to learn from them and never sees the fold's own
-        predictions, but the score may be slightly too good. With few folds it may as well be too
-        bad, because networks of different folds differ in how sure they are. A
-        :class:`~sklearn.ensemble.StackingClassifier` among the estimators of :func:`compare` gives
-        the fully nested answer, for as many more trainings of each member as it has inner folds.
-
-        Parameters
-        ----------
-        names : iterable of str, optional
-            The members; by default all but baselines and ensembles.
-        name : str, default="stack"
-            What the ensemble is called.
-
-        Returns
-        -------
-        Comparison
-            A new one, with the ensemble's rows added.
-
-        Raises
-        ------
-        ValueError
-            If fewer than two members are there, one has no probabilities, `name` is taken, or a
-            fold's other folds do not hold every class.
-
-        References
-        ----------
-        .. [1] Wolpert, "Stacked generalization", Neural Networks 5, 1992,
-           doi 10.1016/S0893-6080(05)80023-1.
-        """
-        return self._add(name, names, stack)
-
-    def _add(self, name, names, combine):
-        """A comparison with the ensemble that a function makes of the members' predictions."""
-        taken = [*self.predictions_["estimator"].unique()]
-        apart = {*self.split_names()[1], *self.members_}
-        names = [n for n in taken if n not in apart] if names is None else list(names)
-        if name in taken:
-            raise ValueError(f"there is an estimator {name!r} already; give another `name`")
-        check_members(self.predictions_, names)
-        predictions = combine(self.predictions_, names).assign(estimator=name)
-        metrics = self.scores_["metric"].unique()
-        scores = measure(predictions, metrics, self.pos_label_)
-        return replace(
-            self,
-            scores_=pd.concat([self.scores_, scores], ignore_index=True),
-            predictions_=pd.concat([self.predictions_, predictions], ignore_index=True),
-            members_=self.members_ | {name: tuple(names)},
-        )
 
     def test(
         self,

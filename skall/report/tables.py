@@ -1,0 +1,150 @@
+"""The tables of the page, as texts."""
+
+import numpy as np
+import pandas as pd
+
+from skall.displays.style import describe_metric, shorten_number
+from skall.metrics import LOWER_IS_BETTER
+from skall.report.facts import describe_spread, tabulate_classes
+from skall.report.latex import write_interval
+from skall.statistics.held_out import choose_metric
+
+# Of the bootstrap: on the page, where a table of 20,000 images is not to take minutes.
+N_RESAMPLES = 1000
+
+
+def make_table(comparison, table):
+    """Head and rows of the main table: texts, and what to sort by."""
+    metrics = comparison.scores_["metric"].unique()
+    rivals, _ = comparison.split_names()
+    main = describe_metric(choose_metric(comparison.scores_))
+    head = ["estimator", *map(describe_metric, metrics)]
+    head += ["parameters trained", "epochs", "trials", "seconds to fit", "conclusion"]
+    rows = []
+    for name, row in table.iterrows():
+        cells = [
+            (write_interval(row[m], row[f"{m}_low"], row[f"{m}_high"]), _sort_key(row[m]))
+            for m in metrics
+        ]
+        for column in ("trainable", "epochs", "trials", "fit_seconds"):
+            value = row[column]
+            text = "-" if np.isnan(value) else shorten_number(value)
+            cells.append((text, _sort_key(value)))
+        cells.append((row["conclusion"], row["conclusion"]))
+        rows.append({"name": name, "baseline": name not in rivals, "cells": cells})
+    order = "ascending" if choose_metric(comparison.scores_) in LOWER_IS_BETTER else "descending"
+    return {"head": head, "rows": rows, "sorted": {main: order}}
+
+
+def _sort_key(value):
+    """The number as a script reads it; nothing, which goes last, for NaN."""
+    return "" if np.isnan(value) else repr(float(value))
+
+
+def make_intervals(comparison):
+    """Rows of each estimator and metric with every kind of interval."""
+    kinds = {"corrected_t": "over folds", "bootstrap": "over patients", "exact": "of a proportion"}
+    if comparison.predictions_["group"].isna().all():
+        kinds["bootstrap"] = "over images"
+    tables = {}
+    for method in kinds:
+        try:
+            options = {"n_resamples": N_RESAMPLES} if method == "bootstrap" else {}
+            found = comparison.intervals(method=method, **options)
+        except ValueError:
+            # As the bootstrap where all images are of one patient.
+            continue
+        tables[method] = found.set_index(["estimator", "metric"])
+    spread = comparison.scores_.groupby(["estimator", "metric"])["value"].std()
+    rows = []
+    for key in tables["corrected_t"].index:
+        cells = [write_interval(tables["corrected_t"].at[key, "value"], np.nan, np.nan)]
+        cells.append("-" if np.isnan(spread[key]) else f"{spread[key]:.3f}")
+        for table in tables.values():
+            low, high = table.loc[key, ["low", "high"]]
+            cells.append("-" if np.isnan(low) else f"{low:.3f} to {high:.3f}")
+        rows.append((key[0], describe_metric(key[1]), cells))
+    head = ["mean", "std over folds", *(f"95 % interval {kinds[method]}" for method in tables)]
+    return {"head": ["estimator", "metric", *head], "rows": rows}
+
+
+def make_spread(comparison):
+    """Rows of the spread of folds and of seeds, where there are repeats."""
+    spread = describe_spread(comparison)
+    if spread is None:
+        return None
+    numbers = ["mean", "fold_std", "repeat_std", "repeat_mean_std"]
+    return [
+        (row["estimator"], describe_metric(row["metric"]), [f"{row[n]:.3f}" for n in numbers])
+        for _, row in spread.iterrows()
+    ]
+
+
+def make_classes(comparison):
+    table = tabulate_classes(comparison)
+    return [
+        (label, [f"{value:.0f}" if pd.notna(value) else "-" for value in row])
+        for label, row in zip(table.index, table.to_numpy(dtype=float), strict=True)
+    ]
+
+
+def make_details(comparison, table):
+    """For each estimator what it is and its folds, the best first."""
+    budgets = comparison.budgets()
+    details = []
+    for name in table.index:
+        about = comparison.estimators_.get(name, {})
+        folds = comparison.scores_[comparison.scores_["estimator"] == name].pivot(
+            index=["repeat", "fold"], columns="metric", values="value"
+        )[list(comparison.scores_["metric"].unique())]
+        chosen = comparison.best_params_[comparison.best_params_["estimator"] == name]
+        details.append(
+            {
+                "name": name,
+                "about": about,
+                "members": comparison.members_.get(name, ()),
+                "conclusion": table.at[name, "conclusion"],
+                "size": _list_size(about.get("network"), budgets.loc[name]),
+                "metrics": [describe_metric(metric) for metric in folds],
+                "folds": [
+                    (*key, ["-" if np.isnan(v) else f"{v:.3f}" for v in values])
+                    for key, values in zip(folds.index, folds.to_numpy(), strict=True)
+                ],
+                "chosen": chosen[["repeat", "fold", "parameter", "value"]].to_numpy().tolist(),
+            }
+        )
+    return details
+
+
+def _list_size(network, budget):
+    """What a network is and costs, as pairs of words and text."""
+    pairs = []
+    if network:
+        pairs += [
+            ("backbone", network["backbone"]),
+            ("weights", network["weights"]),
+            *_list_origin(network),
+            ("image size", f"{network['image_size']} pixels"),
+            ("features", " x ".join(map(str, network["feature_shape"]))),
+            ("parameters trained", f"{network['trainable']:,}"),
+            ("parameters not trained", f"{network['non_trainable']:,}"),
+            ("multiply-accumulates per image", f"{network['macs']:,}"),
+        ]
+    numbers = [
+        ("epochs", budget["epochs"], "{:.3g}"),
+        ("combinations tried in each fold", budget["trials"], "{:.0f}"),
+        ("seconds to fit", budget["fit_seconds"], "{:.3g}"),
+        ("milliseconds to predict an image", budget["predict_ms"], "{:.3g}"),
+        ("peak memory of the process", budget["peak_memory"] / 1e6, "{:,.0f} MB"),
+    ]
+    return pairs + [(words, form.format(v)) for words, v, form in numbers if not np.isnan(v)]
+
+
+def _list_origin(network):
+    """Where the weights come from; random ones from nowhere."""
+    if network["weights"] == "None":
+        return []
+    return [
+        ("weights from", network["url"] or "-"),
+        ("licence of the weights", network["license"] or "-"),
+    ]
