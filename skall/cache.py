@@ -1,8 +1,10 @@
-"""Per-image results kept in memory, so that folds and estimators share them."""
+"""Per-image results kept, so that folds and estimators share them: in memory or in a folder."""
 
 from threading import Lock
 
 import numpy as np
+
+from skall.disk_cache import DiskStore
 
 
 class Store:
@@ -69,27 +71,25 @@ def get_store(memory):
 
     Parameters
     ----------
-    memory : "auto" or None
-        ``"auto"``: the store of this process, 1 GB at most; None: one that keeps nothing.
+    memory : "auto", None, path-like or joblib.Memory
+        ``"auto"``: the store of this process, 1 GB at most; None: one that keeps nothing; a
+        folder, or the one of a :class:`joblib.Memory`: on disk.
 
     Returns
     -------
-    Store
+    Store or DiskStore
 
     Raises
     ------
-    NotImplementedError
-        For a folder or a :class:`joblib.Memory`.
     ValueError
         For anything else.
     """
+    # joblib's Memory without a folder keeps nothing.
+    memory = getattr(memory, "location", memory)
     if memory is None:
         return Store(max_bytes=0)
     if isinstance(memory, str) and memory == "auto":
         return IN_PROCESS
-    if isinstance(memory, str) or hasattr(memory, "__fspath__") or hasattr(memory, "location"):
-        raise NotImplementedError(
-            f"memory={memory!r}: a cache on disk is not implemented yet; use 'auto' (in this "
-            "process, 1 GB at most) or None"
-        )
+    if isinstance(memory, str) or hasattr(memory, "__fspath__"):
+        return DiskStore(memory)
     raise ValueError(f"memory must be 'auto', None, a folder or a joblib.Memory; got {memory!r}")

@@ -13,6 +13,7 @@ from inspect import signature
 
 from skall.options import (
     DEFAULTS,
+    add_cache_options,
     add_classifier_options,
     add_compare_options,
     add_report_options,
@@ -139,6 +140,14 @@ def _make_parser(argv):
     )
     report.set_defaults(run=_report)
     add_report_options(report)
+    cache = commands.add_parser(
+        "cache",
+        help="show, limit or clear a cache on disk",
+        description="Show what a cache on disk holds, which --memory FOLDER has made.",
+        allow_abbrev=False,
+    )
+    cache.set_defaults(run=_show_cache)
+    add_cache_options(cache)
     backbones = commands.add_parser(
         "backbones", help="list the backbones", description="List the backbones and their size."
     )
@@ -312,6 +321,19 @@ def _load(data, groups, quiet):
             file=sys.stderr,
         )
     return make_blood_cells(**SYNTHETIC_CELLS)
+
+
+def _show_cache(arguments):
+    """``skall cache``."""
+    from skall.disk_cache import open_cache
+
+    store = open_cache(arguments.folder)
+    if arguments.limit is not None:
+        store.set_limit(round(1e9 * arguments.limit))
+    if arguments.clear:
+        store.clear()
+    held, limit = store.nbytes / 1e9, store.max_bytes / 1e9
+    print(f"{arguments.folder}: {len(store):,} arrays, {held:.3g} of {limit:g} GB")
 
 
 def _list_backbones(arguments):

@@ -32,8 +32,9 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         Height and width, in pixels, that images are brought to; by default the backbone's own.
     image_shape : tuple of 2 or 3 ints, optional
         Height, width (and channels) of images given as rows of numbers.
-    memory : {"auto", None}, default="auto"
-        ``"auto"`` keeps the features in this process, 1 GB at most; None keeps nothing.
+    memory : {"auto", None}, path or joblib.Memory, default="auto"
+        ``"auto"`` keeps the features in this process, 1 GB at most; a
+        folder keeps them on disk, for other processes and runs too; None keeps nothing.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA, then MPS, then the CPU.
     precision : {"auto", "float32"}, default="auto"

@@ -51,8 +51,9 @@ class HandcraftedFeatures(ImageTransformer):
     ----------
     image_size : int, default=128
         Height and width, in pixels, that images are brought to before they are measured.
-    memory : {"auto", None}, default="auto"
-        ``"auto"`` keeps the features in this process, 1 GB at most; None keeps nothing.
+    memory : {"auto", None}, path or joblib.Memory, default="auto"
+        ``"auto"`` keeps the features in this process, 1 GB at most; a
+        folder keeps them on disk, for other processes and runs too; None keeps nothing.
 
     Attributes
     ----------

@@ -96,6 +96,21 @@ def add_report_options(parser):
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead")
 
 
+def add_cache_options(parser):
+    """The options of ``skall cache``."""
+    parser.add_argument("folder", metavar="FOLDER", help="the folder that --memory named")
+    parser.add_argument("--limit", type=_parse_size, metavar="GB", help="the most that it may hold")
+    parser.add_argument("--clear", action="store_true", help="remove every array")
+
+
+def _parse_size(text):
+    """A number of gigabytes above 0."""
+    size = float(text)
+    if not 0 < size < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size above 0 in GB")
+    return size
+
+
 def add_classifier_options(parser):
     """An option for each parameter of CNNClassifier that text can express."""
     from skall.classifier import CNNClassifier

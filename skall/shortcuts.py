@@ -72,8 +72,9 @@ class ShortcutFeatures(ImageTransformer):
         mean and standard deviation of each channel, in [0, 1], in a frame as wide as a tenth of
         the shorter side. ``"foreground area"``: the share of the image that is the cell, 0 where
         none stands out, and the share that is not black, as around cells cut out.
-    memory : {"auto", None}, default="auto"
-        ``"auto"`` keeps the numbers in this process, 1 GB at most; None keeps nothing.
+    memory : {"auto", None}, path or joblib.Memory, default="auto"
+        ``"auto"`` keeps the numbers in this process, 1 GB at most; a
+        folder keeps them on disk, for other processes and runs too; None keeps nothing.
 
     Attributes
     ----------

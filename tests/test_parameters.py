@@ -1,6 +1,5 @@
 """Parameters: bad values, typing errors, skorch's double underscores, what is not done yet."""
 
-import joblib
 import numpy as np
 import pytest
 import torch
@@ -141,8 +140,6 @@ def test_a_size_that_the_network_cannot_take(make):
     ("params", "subject"),
     [
         ({"precision": "bfloat16"}, "bfloat16"),
-        ({"memory": "folder"}, "cache on disk"),
-        ({"memory": joblib.Memory(None)}, "cache on disk"),
     ],
 )
 def test_what_is_not_implemented_says_so(params, subject):

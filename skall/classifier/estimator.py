@@ -102,9 +102,9 @@ class CNNClassifier(EpochTasks, CellNet):
         Leave the fitted weights on the device instead of the CPU.
     precision : {"auto", "float32"}, default="auto"
         ``"auto"`` is float32 wherever no measurement says that bfloat16 is faster; none does yet.
-    memory : {"auto", None}, default="auto"
+    memory : {"auto", None}, path or joblib.Memory, default="auto"
         ``"auto"`` keeps decoded images, and the features of a frozen trunk, in this process, 1 GB
-        at most; None keeps nothing.
+        at most; a folder keeps them on disk, for other processes and runs too; None keeps nothing.
     random_state : int, RandomState instance or None, default=None
         Seeds weights, batches and dropout; torch's and numpy's own generators are left alone.
     criterion : class, default=torch.nn.CrossEntropyLoss

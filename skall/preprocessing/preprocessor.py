@@ -39,8 +39,9 @@ class ImagePreprocessor(ImageTransformer):
         ``"clahe"`` equalises the lightness (L* of CIELAB) tile by tile with limited contrast [1]_
         and needs ``pip install 'skall[imaging]'``; ``"equalize"`` flattens the histogram of each
         channel, and ``"autocontrast"`` stretches each to the whole range.
-    memory : {"auto", None}, default="auto"
-        ``"auto"`` keeps the images made in this process, 1 GB at most; None keeps nothing.
+    memory : {"auto", None}, path or joblib.Memory, default="auto"
+        ``"auto"`` keeps the images made in this process, 1 GB at most; a
+        folder keeps them on disk, for other processes and runs too; None keeps nothing.
     color : {None, "grey_world"}, default=None
         ``"grey_world"`` multiplies each channel so that the mean colour is grey [2]_, which takes
         out the colour of the light. Black does not count. Where all but the cell is black, the

@@ -31,8 +31,9 @@ class StainNormalizer(TransformerMixin, BaseEstimator):
         Height and width of the images made, in pixels.
     resize : {"stretch", "pad", "crop"}, default="stretch"
         As for :class:`ImagePreprocessor`.
-    memory : {"auto", None}, default="auto"
-        ``"auto"`` keeps the resized images in this process, 1 GB at most; None keeps nothing.
+    memory : {"auto", None}, path or joblib.Memory, default="auto"
+        ``"auto"`` keeps the resized images in this process, 1 GB at most; a
+        folder keeps them on disk, for other processes and runs too; None keeps nothing.
 
     Attributes
     ----------

@@ -1,0 +1,157 @@
+"""Per-image results kept in a folder, so that runs and processes share them."""
+
+import json
+import os
+import platform
+from functools import cached_property
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from skall.files import write_file, write_json
+
+FORMAT = 1
+# In the folder of a cache, and in no other.
+SETTINGS = "skall-cache.json"
+MAX_BYTES = 20_000_000_000
+
+
+class DiskStore:
+    """Arrays by key, each in a file of its own, up to a number of bytes.
+
+    A file's name is a digest of the key, and of what else decides the last bits: versions of
+    packages, number of threads, kind of processor. Files are written whole or not at all, so that
+    several processes can share the folder and any of them may be killed. Nothing is evicted, as in
+    :class:`skall.cache.Store`; what does not fit is not admitted.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made when there is something to keep.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     store = DiskStore(folder)
+    ...     store.put(b"a", np.arange(3))
+    ...     DiskStore(folder).get(b"a").tolist(), len(store)
+    ([0, 1, 2], 1)
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    @cached_property
+    def _salt(self):
+        # Here, because whoever only asks what a folder holds needs no torch.
+        import torch
+
+        capability = torch.backends.cpu.get_cpu_capability()
+        parts = (FORMAT, *map(version, ("skall", "torch", "timm", "pillow")))
+        return repr((*parts, torch.get_num_threads(), platform.machine(), capability)).encode()
+
+    def _path(self, key):
+        name = blake2b(self._salt + key, digest_size=16).hexdigest()
+        return self.folder / name[:2] / f"{name[2:]}.npy"
+
+    def get(self, key):
+        """The array of this key, or None; a damaged file is removed."""
+        path = self._path(key)
+        try:
+            return np.load(path, allow_pickle=False)
+        except FileNotFoundError:
+            return None
+        except (ValueError, EOFError, OSError):
+            path.unlink(missing_ok=True)
+            return None
+
+    def put(self, key, array):
+        """Keep the array where there is room."""
+        path = self._path(key)
+        if path.exists() or self._held + array.nbytes > self.max_bytes:
+            return
+        if not (self.folder / SETTINGS).exists():
+            self.set_limit(self.max_bytes)
+        write_file(path, lambda partial: _save(partial, array))
+        self._held += array.nbytes
+
+    @cached_property
+    def _held(self):
+        """Bytes in the folder when it was first written to, and what was added since."""
+        return self.nbytes
+
+    @cached_property
+    def max_bytes(self):
+        """The most bytes that the folder is to hold: what it says itself, else 20 GB."""
+        try:
+            return json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))["max_bytes"]
+        except (FileNotFoundError, ValueError, KeyError):
+            return MAX_BYTES
+
+    def set_limit(self, max_bytes):
+        """Write how many bytes the folder is to hold."""
+        write_json(self.folder / SETTINGS, {"format": FORMAT, "max_bytes": max_bytes})
+        self.max_bytes = max_bytes
+
+    def _list(self):
+        return self.folder.glob("[0-9a-f][0-9a-f]/*.npy")
+
+    @property
+    def nbytes(self):
+        """Bytes that the files have now."""
+        total = 0
+        for path in self._list():
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                # Another process has cleared it meanwhile.
+                continue
+        return total
+
+    def __len__(self):
+        return sum(1 for _ in self._list())
+
+    def clear(self):
+        """Remove every array, and what killed processes left; the limit stays."""
+        for path in [*self._list(), *self.folder.glob("[0-9a-f][0-9a-f]/.*.partial")]:
+            path.unlink(missing_ok=True)
+        self._held = 0
+
+    def __reduce__(self):
+        return DiskStore, (self.folder,)
+
+    def __repr__(self):
+        return f"DiskStore({os.fspath(self.folder)!r})"
+
+
+def _save(path, array):
+    # Not by name, to which numpy would add an ending.
+    with open(path, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def open_cache(folder):
+    """The store of a folder that a cache lies in.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    DiskStore
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none: no other folder is to be cleared by mistake.
+    """
+    if not (Path(folder) / SETTINGS).is_file():
+        raise FileNotFoundError(
+            f"{os.fspath(folder)!r} is no cache of skall: it has no {SETTINGS}, which the "
+            "parameter memory=FOLDER of estimators makes"
+        )
+    return DiskStore(folder)

@@ -1,0 +1,156 @@
+"""Caches on disk: what they save, and what they survive."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from skall import CNNClassifier, CNNFeatures, HandcraftedFeatures, ImagePreprocessor
+from skall.cache import get_store
+from skall.cli import main
+from skall.datasets import make_blood_cells
+from skall.disk_cache import SETTINGS, DiskStore, open_cache
+from skall.network import FeatureExtractor
+
+CELLS = make_blood_cells(24, n_patients=4, image_size=48, random_state=0)
+TINY = {"weights": None, "image_size": 32, "random_state": 0}
+
+
+@pytest.fixture
+def paths(tmp_path):
+    files = [tmp_path / f"{row}.png" for row in range(24)]
+    for file, pixels in zip(files, CELLS.data, strict=True):
+        Image.fromarray(pixels).save(file)
+    return np.array([str(file) for file in files], dtype=object)[:, None]
+
+
+def predict(paths, memory, trainable="head"):
+    net = CNNClassifier(
+        "timm/test_resnet", trainable=trainable, max_epochs=2, memory=memory, **TINY
+    )
+    return net.fit(paths[:16], CELLS.target[:16]).predict_proba(paths)
+
+
+def forbid(*args):
+    raise AssertionError("computed again")
+
+
+@pytest.mark.parametrize("trainable", ["head", "all"])
+def test_the_next_run_reads_what_the_first_made(paths, tmp_path, monkeypatch, trainable):
+    expected = predict(paths, None, trainable)
+    folder = tmp_path / "cache"
+    np.testing.assert_array_equal(predict(paths, folder, trainable), expected)
+    monkeypatch.setattr(Image, "open", forbid)
+    if trainable == "head":
+        # Not even the trunk runs.
+        monkeypatch.setattr(FeatureExtractor, "forward", forbid)
+    np.testing.assert_array_equal(predict(paths, str(folder), trainable), expected)
+    with pytest.raises(AssertionError, match="computed again"):
+        predict(paths, None, trainable)
+
+
+def test_estimators_share_a_folder(paths, tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    make = {"weights": None, "image_size": 32, "random_state": 0, "memory": folder}
+    first = CNNFeatures("timm/test_resnet", **make).fit_transform(paths)
+    pixels = ImagePreprocessor(size=32, contrast="equalize", memory=folder).fit_transform(paths)
+    numbers = HandcraftedFeatures(memory=joblib.Memory(folder)).fit_transform(paths)
+    monkeypatch.setattr(Image, "open", forbid)
+    again = CNNFeatures("timm/test_resnet", **make).fit_transform(paths)
+    np.testing.assert_array_equal(first, again)
+    preprocessor = ImagePreprocessor(size=32, contrast="equalize", memory=folder)
+    np.testing.assert_array_equal(preprocessor.fit_transform(paths), pixels)
+    handcrafted = HandcraftedFeatures(memory=folder).fit_transform(paths)
+    np.testing.assert_array_equal(handcrafted, numbers)
+
+
+def test_what_decides_the_last_bits_decides_the_file(tmp_path):
+    store = DiskStore(tmp_path)
+    store.put(b"key", np.arange(3))
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        assert DiskStore(tmp_path).get(b"key") is None
+    finally:
+        torch.set_num_threads(before)
+    assert DiskStore(tmp_path).get(b"key").tolist() == [0, 1, 2]
+
+
+def test_a_changed_file_is_read_anew(paths, tmp_path):
+    folder = tmp_path / "cache"
+    before = ImagePreprocessor(size=32, memory=folder).fit_transform(paths[:1])
+    Image.new("RGB", (48, 48), (9, 9, 9)).save(paths[0, 0])
+    after = ImagePreprocessor(size=32, memory=folder).fit_transform(paths[:1])
+    assert (after == 9).all() and not (before == 9).all()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01", b"nothing of the kind"])
+def test_a_damaged_file_is_made_again(tmp_path, damage):
+    store = DiskStore(tmp_path)
+    store.put(b"key", np.arange(3))
+    [path] = tmp_path.glob("*/*.npy")
+    path.write_bytes(damage)
+    assert store.get(b"key") is None
+    store.put(b"key", np.arange(3))
+    assert store.get(b"key").tolist() == [0, 1, 2]
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    store = DiskStore(tmp_path)
+    store.put(b"key", np.arange(3))
+    [path] = tmp_path.glob("*/*.npy")
+    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+    assert store.get(b"key") is None and not path.exists()
+
+
+def test_what_does_not_fit_is_not_admitted(tmp_path):
+    DiskStore(tmp_path).set_limit(1500)
+    store = DiskStore(tmp_path)
+    for number in range(4):
+        store.put(b"%d" % number, np.zeros(500, np.uint8))
+    # A file has a head of 128 bytes, which counts when the folder is looked at again.
+    assert len(store) == 3 and store.get(b"0") is not None and store.get(b"3") is None
+    DiskStore(tmp_path).put(b"4", np.zeros(1, np.uint8))
+    assert len(store) == 3
+    store.set_limit(10_000)
+    DiskStore(tmp_path).put(b"4", np.zeros(1, np.uint8))
+    assert len(store) == 4
+
+
+def test_many_writers_of_one_array(tmp_path):
+    def write(number):
+        DiskStore(tmp_path).put(b"%d" % (number % 4), np.full(10_000, number % 4))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(64)))
+    assert len(DiskStore(tmp_path)) == 4
+    for number in range(4):
+        assert (DiskStore(tmp_path).get(b"%d" % number) == number).all()
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_memory_of_joblib(tmp_path):
+    assert get_store(joblib.Memory(tmp_path)).folder == tmp_path
+    nothing = get_store(joblib.Memory(None))
+    nothing.put(b"key", np.arange(3))
+    assert nothing.get(b"key") is None
+    with pytest.raises(ValueError, match=r"memory must be 'auto', None, a folder or a joblib"):
+        get_store(3)
+
+
+def test_command_line(tmp_path, capsys):
+    folder = tmp_path / "cache"
+    store = DiskStore(folder)
+    store.put(b"key", np.zeros(1_000_000, np.uint8))
+    (folder / "notes.txt").write_text("mine")
+    assert main(["cache", str(folder)]) == 0
+    assert capsys.readouterr().out == f"{folder}: 1 arrays, 0.001 of 20 GB\n"
+    assert main(["cache", str(folder), "--limit", "0.5", "--clear"]) == 0
+    assert capsys.readouterr().out == f"{folder}: 0 arrays, 0 of 0.5 GB\n"
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {SETTINGS, "notes.txt"}
+    assert open_cache(folder).max_bytes == 500_000_000
+    assert main(["cache", str(tmp_path), "--clear"]) == 2
+    assert "is no cache of skall" in capsys.readouterr().err
