@@ -22,6 +22,7 @@ _HOMES = {
     "get_estimator": "skall.classifier",
     "list_backbones": "skall.registry",
     "load": "skall.classifier",
+    "tune_allocator": "skall.allocator",
 }
 _MODULES = ("datasets", "metrics", "statistics", "testing")
 

@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from inspect import signature
 
+from skall.allocator import tune_allocator
 from skall.options import (
     DEFAULTS,
     add_cache_options,
@@ -73,6 +74,7 @@ def main(argv=None):
     """
     # Waiting threads that spin slow everything down where cores are shared; torch reads it once.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    tune_allocator()
     argv = sys.argv[1:] if argv is None else argv
     arguments = _make_parser(argv).parse_args(argv)
     with warnings.catch_warnings():

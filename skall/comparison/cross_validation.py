@@ -1,10 +1,12 @@
 """Cross-validation of several estimators over the same folds."""
 
+import os
 import warnings
 from contextlib import ExitStack
 
 from joblib import Parallel, delayed, effective_n_jobs
 
+from skall.allocator import tune_allocator
 from skall.comparison.description import find_networks
 from skall.comparison.evaluation import evaluate_fold, find_last
 from skall.comparison.plan import make_plan
@@ -196,7 +198,8 @@ def _run_jobs(plan, record, tracker, n_jobs, verbose):
             delayed(_run)(
                 number,
                 *(name, plan.candidates[name], plan.pick_seed(name, fold), plan.search),
-                **{"fold": fold, "record": record, "watcher": watcher, **plan.shared},
+                **{"fold": fold, "record": record, "watcher": watcher, "caller": os.getpid()},
+                **plan.shared,
             )
             for number, (name, fold) in enumerate(jobs)
             if results[number] is None
@@ -209,7 +212,10 @@ def _run_jobs(plan, record, tracker, n_jobs, verbose):
     return results
 
 
-def _run(number, name, candidate, seed, search, *, fold, record, watcher, **options):
+def _run(number, name, candidate, seed, search, *, fold, record, watcher, caller, **options):
+    if os.getpid() != caller:
+        # A worker is not the user's process, whose allocator is left as it is.
+        tune_allocator()
     # Copied here, so that a fitted copy lives no longer than its fold.
     estimator = prepare(candidate, seed, search)
     if watcher:
