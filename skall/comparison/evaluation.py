@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
+from skall.classifier import CNNClassifier
 from skall.metrics import compute_metrics
 from skall.routing import fit_with_groups
 
@@ -171,10 +172,17 @@ def _count_trials(search):
 
 def _respond(estimator, X, classes, pos_label):
     """Labels; probabilities in the order of `classes`; without those, what to rank by."""
-    labels = estimator.predict(X)
+    if getattr(type(find_last(estimator)), "predict", None) is CNNClassifier.predict:
+        # Whose labels are the likeliest classes: its images go through the network once.
+        proba = np.asarray(estimator.predict_proba(X))
+        labels = estimator.classes_[proba.argmax(axis=1)]
+    else:
+        proba, labels = None, estimator.predict(X)
     columns = np.argmax(np.asarray(classes)[:, None] == estimator.classes_, axis=1)
-    if hasattr(estimator, "predict_proba"):
-        return labels, np.asarray(estimator.predict_proba(X))[:, columns], None
+    if proba is None and hasattr(estimator, "predict_proba"):
+        proba = np.asarray(estimator.predict_proba(X))
+    if proba is not None:
+        return labels, proba[:, columns], None
     if not hasattr(estimator, "decision_function"):
         return labels, None, None
     decision = np.asarray(estimator.decision_function(X))
