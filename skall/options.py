@@ -44,7 +44,12 @@ def add_compare_options(parser):
         help=f"folds, or 'fold' for those that the data come with (default: {DEFAULTS['cv']})",
     )
     add("--repeats", type=int, metavar="N", help="how often they are dealt anew (default: 1)")
-    add("--scoring", type=_parse_names, metavar="A,B", help="metrics (default: all)")
+    add(
+        "--scoring",
+        type=_parse_names,
+        metavar="A,B",
+        help="metrics, also sensitivity_at_95_specificity (default: all but that)",
+    )
     add("--pos-label", metavar="LABEL", help="the positive class (default: the leukaemic one)")
     add("--seed", type=int, metavar="N", help="of folds and networks (default: 0)")
     add("--n-jobs", type=int, metavar="N", help="worker processes (default: 1)")

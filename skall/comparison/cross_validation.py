@@ -62,7 +62,8 @@ def compare(
         its seed, repeat r ``numpy.random.SeedSequence([random_state, r]).generate_state(1)[0]``;
         folds and backbones take the seed of their repeat.
     scoring : iterable of str, optional
-        Names of :data:`skall.metrics.METRICS`, all by default.
+        Names of :data:`skall.metrics.METRICS`, all by default, and
+        ``"sensitivity_at_95_specificity"`` with any percentage.
     pos_label : label, optional
         The positive class of two, see :func:`skall.metrics.resolve_pos_label`.
     n_jobs : int, optional
