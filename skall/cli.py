@@ -42,7 +42,7 @@ EXIT_CODES = """exit codes:
 """
 COMPARE_EXAMPLES = f"""examples:
   skall compare --out report
-      three networks on synthetic cells, in a minute or two
+      three networks on synthetic cells, in a few minutes
   skall compare DATA --backbones mobilenetv2,resnet50 --cv 10 --repeats 3 \\
       --scoring roc_auc,f1,sensitivity_at_95_specificity --out report
       ten folds, dealt three times; the same command goes on where it was stopped
@@ -318,7 +318,7 @@ def _load(data, groups, quiet):
     if not quiet:
         print(
             f"No DATA given: {SYNTHETIC_CELLS['n_samples']} synthetic cells of "
-            f"{SYNTHETIC_CELLS['n_patients']} patients and small settings, a minute or two on 2 "
+            f"{SYNTHETIC_CELLS['n_patients']} patients and small settings, a few minutes on 2 "
             "cores",
             file=sys.stderr,
         )
