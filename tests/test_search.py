@@ -267,13 +267,14 @@ def test_nested_search_never_parts_a_patient(strategy, trials, monkeypatch):
         fits.append([find(X)])
         return original_fit(self, X, y, sample_weight, groups)
 
+    # What labels and probabilities both come from.
     def predict(self, X):
         fits[-1].append(find(X))
         return original_predict(self, X)
 
-    original_fit, original_predict = CNNClassifier.fit, CNNClassifier.predict
+    original_fit, original_predict = CNNClassifier.fit, CNNClassifier._predict_logits
     monkeypatch.setattr(CNNClassifier, "fit", fit)
-    monkeypatch.setattr(CNNClassifier, "predict", predict)
+    monkeypatch.setattr(CNNClassifier, "_predict_logits", predict)
     comparison = run(strategy, trials, {"lr": [1e-3, 1e-2, 1e-1]}, baselines=False)
     assert len(fits) >= 2 * (3 * comparison.trials_["timm/test_resnet"] + 1)
     assert all(len(judged) >= 1 for _, *judged in fits)
