@@ -198,8 +198,14 @@ def _run_jobs(plan, record, tracker, n_jobs, verbose):
         tasks = [
             delayed(_run)(
                 number,
-                *(name, plan.candidates[name], plan.pick_seed(name, fold), plan.search),
-                **{"fold": fold, "record": record, "watcher": watcher, "caller": os.getpid()},
+                name,
+                plan.candidates[name],
+                plan.pick_seed(name, fold),
+                plan.search,
+                fold=fold,
+                record=record,
+                watcher=watcher,
+                caller=os.getpid(),
                 **plan.shared,
             )
             for number, (name, fold) in enumerate(jobs)
