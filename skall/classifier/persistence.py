@@ -47,6 +47,7 @@ def save_classifier(classifier, folder):
         "best_epoch": getattr(classifier, "best_epoch_", None),
         "n_threads": classifier.n_threads_,
         "precision": classifier.precision_,
+        "memory_format": classifier.memory_format_,
         "device": str(classifier.device_),
         "history": json.loads(json.dumps(classifier.history_.to_list(), default=float)),
     }
@@ -144,6 +145,8 @@ def restore(classifier, description, state):
     classifier.n_iter_ = description["n_iter"]
     classifier.n_threads_ = description["n_threads"]
     classifier.precision_ = description["precision"]
+    # Folders of before it was recorded have none.
+    classifier.memory_format_ = description.get("memory_format", "channels_last")
     if description["best_epoch"] is not None:
         classifier.best_epoch_ = description["best_epoch"]
     if description["feature_names_in"]:
