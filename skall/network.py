@@ -98,10 +98,13 @@ class Network(nn.Module):
         self.fixed = tuple(fixed)
         # No list of torch's: the trunk has registered them.
         self.stages = tuple(stages)
+        self.frozen = None
         self.freeze()
 
     def freeze(self, *modules):
         """Freeze these modules for now, beside those that are fixed, and thaw all others."""
+        if self.frozen == (*self.fixed, *modules):
+            return
         self.frozen = (*self.fixed, *modules)
         self.requires_grad_(True)
         for module in self.frozen:
