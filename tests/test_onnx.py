@@ -27,6 +27,7 @@ from skall.classifier import exporting, runtimes
 from skall.datasets import make_blood_cells
 from skall.images.rows import Images
 from skall.network import BLOCK
+from skall.precision import Numerics
 
 CELLS = make_blood_cells(40, n_patients=8, image_size=32, random_state=0)
 X = CELLS.data
@@ -105,8 +106,7 @@ def test_torch_takes_no_part(saved, runtime, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("torch has predicted")
 
-    monkeypatch.setattr("skall.network.Network.forward", fail)
-    monkeypatch.setattr("skall.network.FeatureExtractor.forward", fail)
+    monkeypatch.setattr(nn.Linear, "forward", fail)
     assert loaded.predict_proba(FLAT).shape == (40, 2)
     with pytest.raises(AssertionError, match="torch has predicted"):
         load(saved("flat-head")[1]).predict_proba(FLAT)
@@ -231,6 +231,8 @@ def test_an_export_leaves_everything_as_it_was(saved, tmp_path):
 
     # One that another runtime runs is exported like any other.
     net = load(saved("three-head-mlp")[1], runtime="openvino")
+    # The model is float32 all the same, or it would not pass its check.
+    net.module_.extractor.numerics = Numerics("bfloat16")
     expected, before, content = net.predict_proba(X), states(), pickle.dumps(net)
     net.save(tmp_path, format="onnx")
     assert states() == before and pickle.dumps(net) == content
@@ -255,6 +257,14 @@ def shift(name, amount):
         return found + amount if output == name else found
 
     return shifted
+
+
+def test_a_model_that_is_not_valid_is_an_error(saved):
+    net, folder = saved("resnet")
+    model = onnx.load(folder / "model.onnx")
+    model.graph.node[0].input[0] = "nowhere"
+    with pytest.raises(RuntimeError, match="exported model is not valid"):
+        exporting.check_model(model.SerializeToString(), exporting._Exported(net.module_), 32)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from torch import nn
 import skall
 from skall.classifier.runtimes import Session
 from skall.extras import import_extra
+from skall.precision import Numerics
 from skall.randomness import seeded
 
 TOLERANCE = 1e-4
@@ -59,11 +60,14 @@ def export_model(classifier):
     ValueError
         Where the network does something that ONNX cannot express, or is too large for one file.
     RuntimeError
-        Where the probabilities differ by more than 1e-4, or the logits beyond rounding.
+        Where the model is not valid, or its probabilities differ by more than 1e-4, or its logits
+        beyond rounding.
     """
     for module in ("onnx", "onnxscript", "onnxruntime"):
         import_extra(module, "onnx", "save(format='onnx')")
     network = deepcopy(classifier.module_).cpu().float().eval().requires_grad_(False)
+    # Those of the classifier may be bfloat16, which other programs need not know.
+    network.extractor.numerics = Numerics()
     n_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
     if n_bytes > MOST_BYTES:
         raise ValueError(
@@ -131,11 +135,17 @@ def check_model(model, exported, size):
     Raises
     ------
     RuntimeError
-        Where they differ.
+        Where they differ, or the model is not valid.
     """
     import onnx
 
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
+        raise RuntimeError(
+            f"the exported model is not valid ({exc}). Nothing was saved; save without "
+            "format='onnx'"
+        ) from exc
     session = Session("onnxruntime", model)
     generator = np.random.default_rng(0)
     for n_images in (1, 3):
