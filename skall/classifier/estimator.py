@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.utils import is_dataset
 from torch import nn
 
+from skall.cache import get_store
 from skall.classifier.net import CellNet, TrainingStopped
 from skall.classifier.parameters import check_names, check_parameters
 from skall.classifier.persistence import save_classifier
@@ -154,6 +155,8 @@ class CNNClassifier(EpochTasks, CellNet):
         How its images lay in memory.
     n_threads_ : int
         Threads that torch used.
+    runtime_ : {"torch", "onnxruntime", "openvino"}
+        What predicts; another than torch after :func:`skall.load` with that `runtime`.
 
     Notes
     -----
@@ -171,6 +174,9 @@ class CNNClassifier(EpochTasks, CellNet):
     >>> net.fit(cells.data, cells.target).predict_proba(cells.data[:3]).shape
     (3, 2)
     """
+
+    # What predicts instead of torch, where `load` was told so.
+    _session = None
 
     def __init__(
         self,
@@ -325,6 +331,8 @@ class CNNClassifier(EpochTasks, CellNet):
                 f"y holds one class, {classes.tolist()[learned.targets[0]]!r}{weightless}; a "
                 f"classifier needs rows of at least 2 classes{remedy}"
             )
+        # What other runtimes run are the weights of before.
+        self._session = None
         if fresh:
             self.classes_inferred_ = classes
             self.n_iter_ = 0
@@ -365,6 +373,7 @@ class CNNClassifier(EpochTasks, CellNet):
 
     def initialize_module(self):
         """Build the network; skorch calls it once the classes are known."""
+        self._session = None
         backbone = get_backbone(self.backbone)
         self.image_size_ = size = self.image_size or backbone.input_size
         extractor = build_extractor(self.backbone, self.weights, pooling_of(self.head))
@@ -400,6 +409,10 @@ class CNNClassifier(EpochTasks, CellNet):
 
     def _predict_logits(self, X):
         check_is_fitted(self)
+        # Data sets may hold features, which only torch takes.
+        if self._session is not None and not is_dataset(X):
+            images = check_images(self, X, reset=False)
+            return self._session.predict_logits(images, self.image_size_, get_store(self.memory))
         with self._on_device():
             logits = torch.cat(list(self.forward_iter(X, device="cpu")))
         return logits.detach().double().numpy()
@@ -462,6 +475,12 @@ class CNNClassifier(EpochTasks, CellNet):
             columns=columns
         )
 
+    @property
+    def runtime_(self):
+        """The program that predicts: torch, or what :func:`skall.load` was told."""
+        check_is_fitted(self)
+        return "torch" if self._session is None else self._session.runtime
+
     def summary(self):
         """Size of the network; see :func:`skall.summary.summarize`.
 
@@ -480,20 +499,32 @@ class CNNClassifier(EpochTasks, CellNet):
         check_parameters(self)
         return summarize(self)
 
-    def save(self, folder):
+    def save(self, folder, format="safetensors"):
         """Write the fitted classifier as safetensors and JSON; :func:`skall.load` reads it.
 
         Parameters
         ----------
         folder : path
             Made where it does not exist.
+        format : {"safetensors", "onnx"}, default="safetensors"
+            ``"onnx"`` also writes ``model.onnx``, from float32 images in [0, 1] to probabilities
+            in float32, as :func:`skall.classifier.exporting.export_model` describes it, which
+            other programs, and ``skall.load(folder, runtime=...)``, can run; it needs
+            ``skall[onnx]``. ``"safetensors"`` removes such a file of an earlier save.
 
         Raises
         ------
         TypeError
             For a parameter that JSON cannot hold, which is named.
+        ValueError
+            For another format, or a network that cannot be exported.
+        RuntimeError
+            Where the exported model's probabilities differ from the network's by more than 1e-4;
+            nothing is written then.
+        ImportError
+            Where ``format="onnx"`` lacks its packages.
         """
-        save_classifier(self, folder)
+        save_classifier(self, folder, format)
 
 
 # scikit-learn's introspection takes every name in a signature for a parameter, **kwargs too.

@@ -202,6 +202,7 @@ class CellNet(EpochLoop):
             super().load_params(*args, **kwargs)
         finally:
             self.device = device
+        self._session = None
         self._renew_trunk_key()
 
     # -- where the weights are ----------------------------------------------------------------
