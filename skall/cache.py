@@ -10,8 +10,9 @@ from skall.disk_cache import DiskStore
 class Store:
     """Arrays by key, up to a number of bytes; what does not fit is not admitted.
 
-    Nothing is evicted: evicting the least recently used array would lose every one of them when
-    the images outgrow the store, because each epoch reads them in turn.
+    Cheap arrays, as decoded images, give way to dear ones, as features, the oldest first. Nothing
+    else is evicted: evicting the least recently used array would lose every one of them when the
+    images outgrow the store, because each epoch reads them in turn.
 
     Parameters
     ----------
@@ -21,36 +22,70 @@ class Store:
     Examples
     --------
     >>> store = Store(max_bytes=1_000)
-    >>> store.put(b"a", np.zeros(500, np.uint8))
-    >>> store.put(b"b", np.zeros(600, np.uint8))
+    >>> store.put(b"image", np.zeros(600, np.uint8), cheap=True)
+    >>> store.put(b"features", np.zeros(100, np.float32))
+    >>> store.put(b"another image", np.zeros(600, np.uint8), cheap=True)
     >>> store
-    Store(1 arrays, 500 of 1000 bytes)
+    Store(1 image, 1 array of features, 1,000 of 1,000 bytes)
+    >>> store.put(b"features of another", np.zeros(50, np.float32))
+    >>> store
+    Store(0 images, 2 arrays of features, 600 of 1,000 bytes)
     """
 
     def __init__(self, max_bytes):
         self.max_bytes = max_bytes
         self.nbytes = 0
         self._arrays = {}
+        # Keys of what gives way, the oldest first.
+        self._cheap = {}
+        self._cheap_bytes = 0
         self._lock = Lock()
 
     def get(self, key):
         """The array of this key, or None."""
         return self._arrays.get(key)
 
-    def put(self, key, array):
-        """Keep a copy of the array where there is room."""
+    def put(self, key, array, cheap=False):
+        """Keep a copy of the array where there is room.
+
+        Parameters
+        ----------
+        key : bytes
+        array : ndarray
+        cheap : bool, default=False
+            It costs little to make again, and gives way to what does not.
+        """
         with self._lock:
-            if key not in self._arrays and self.nbytes + array.nbytes <= self.max_bytes:
+            yielding = 0 if cheap else self._cheap_bytes
+            if key in self._arrays or self.nbytes - yielding + array.nbytes > self.max_bytes:
+                return
+            try:
                 array = np.array(array)
-                array.flags.writeable = False
-                self._arrays[key] = array
-                self.nbytes += array.nbytes
+            except MemoryError:
+                # Whoever has made it can go on without it being kept.
+                return
+            array.flags.writeable = False
+            while self.nbytes + array.nbytes > self.max_bytes:
+                self._drop_oldest()
+            self._arrays[key] = array
+            self.nbytes += array.nbytes
+            if cheap:
+                self._cheap[key] = None
+                self._cheap_bytes += array.nbytes
+
+    def _drop_oldest(self):
+        key = next(iter(self._cheap))
+        del self._cheap[key]
+        n_bytes = self._arrays.pop(key).nbytes
+        self._cheap_bytes -= n_bytes
+        self.nbytes -= n_bytes
 
     def clear(self):
         """Forget everything."""
         with self._lock:
             self._arrays.clear()
-            self.nbytes = 0
+            self._cheap.clear()
+            self.nbytes = self._cheap_bytes = 0
 
     def __reduce__(self):
         # A copy, as in another process, starts empty.
@@ -60,10 +95,17 @@ class Store:
         return len(self._arrays)
 
     def __repr__(self):
-        return f"Store({len(self)} arrays, {self.nbytes} of {self.max_bytes} bytes)"
+        with self._lock:
+            images, others = len(self._cheap), len(self._arrays) - len(self._cheap)
+            return (
+                f"Store({images:,} image{'s' * (images != 1)}, "
+                f"{others:,} array{'s' * (others != 1)} of features, "
+                f"{self.nbytes:,} of {self.max_bytes:,} bytes)"
+            )
 
 
 IN_PROCESS = Store(max_bytes=1_000_000_000)
+"""What ``memory="auto"`` keeps: it prints what it holds, and ``IN_PROCESS.clear()`` empties it."""
 
 
 def get_store(memory):

@@ -145,7 +145,8 @@ def _make_parser(argv):
     cache = commands.add_parser(
         "cache",
         help="show, limit or clear a cache on disk",
-        description="Show what a cache on disk holds, which --memory FOLDER has made.",
+        description="Show what a cache on disk holds, which --memory FOLDER has made, or "
+        "skall compare --out OUT in OUT/cache.",
         allow_abbrev=False,
     )
     cache.set_defaults(run=_show_cache)

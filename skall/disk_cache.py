@@ -1,5 +1,6 @@
 """Per-image results kept in a folder, so that runs and processes share them."""
 
+import errno
 import json
 import os
 import platform
@@ -12,7 +13,8 @@ import numpy as np
 
 from skall.files import write_file, write_json
 
-FORMAT = 1
+# Another one, when a key no longer gives the same array.
+FORMAT = 2
 # In the folder of a cache, and in no other.
 SETTINGS = "skall-cache.json"
 MAX_BYTES = 20_000_000_000
@@ -23,8 +25,9 @@ class DiskStore:
 
     A file's name is a digest of the key, and of what else decides the last bits: versions of
     packages, number of threads, kind of processor. Files are written whole or not at all, so that
-    several processes can share the folder and any of them may be killed. Nothing is evicted, as in
-    :class:`skall.cache.Store`; what does not fit is not admitted.
+    several processes can share the folder and any of them may be killed. Nothing is evicted; what
+    does not fit is not admitted, and decoded images fill no more than half of the folder, because
+    features, which cost more, come after them.
 
     Parameters
     ----------
@@ -68,14 +71,21 @@ class DiskStore:
             path.unlink(missing_ok=True)
             return None
 
-    def put(self, key, array):
-        """Keep the array where there is room."""
+    def put(self, key, array, cheap=False):
+        """Keep the array where there is room; see :meth:`skall.cache.Store.put`."""
         path = self._path(key)
-        if path.exists() or self._held + array.nbytes > self.max_bytes:
+        room = self.max_bytes // 2 if cheap else self.max_bytes
+        if path.exists() or self._held + array.nbytes > room:
             return
-        if not (self.folder / SETTINGS).exists():
-            self.set_limit(self.max_bytes)
-        write_file(path, lambda partial: _save(partial, array))
+        try:
+            if not (self.folder / SETTINGS).exists():
+                self.set_limit(self.max_bytes)
+            write_file(path, lambda partial: _save(partial, array))
+        except OSError as exc:
+            # A full disk, or one who clears: it is not kept, and whoever has made it goes on.
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT):
+                raise
+            return
         self._held += array.nbytes
 
     @cached_property
@@ -152,6 +162,7 @@ def open_cache(folder):
     if not (Path(folder) / SETTINGS).is_file():
         raise FileNotFoundError(
             f"{os.fspath(folder)!r} is no cache of skall: it has no {SETTINGS}, which the "
-            "parameter memory=FOLDER of estimators makes"
+            "parameter memory=FOLDER of estimators makes in FOLDER, and compare(out=FOLDER) in "
+            "FOLDER/cache"
         )
     return DiskStore(folder)

@@ -103,7 +103,9 @@ def add_report_options(parser):
 
 def add_cache_options(parser):
     """The options of ``skall cache``."""
-    parser.add_argument("folder", metavar="FOLDER", help="the folder that --memory named")
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="the folder that --memory named, or OUT/cache"
+    )
     parser.add_argument("--limit", type=_parse_size, metavar="GB", help="the most that it may hold")
     parser.add_argument("--clear", action="store_true", help="remove every array")
 

@@ -1,5 +1,6 @@
 """Caches on disk: what they save, and what they survive."""
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -118,6 +119,41 @@ def test_what_does_not_fit_is_not_admitted(tmp_path):
     store.set_limit(10_000)
     DiskStore(tmp_path).put(b"4", np.zeros(1, np.uint8))
     assert len(store) == 4
+
+
+def test_images_leave_half_of_the_folder_to_features(tmp_path):
+    store = DiskStore(tmp_path)
+    store.set_limit(2000)
+    for number in range(4):
+        store.put(b"%d" % number, np.zeros(500, np.uint8), cheap=True)
+    assert len(store) == 2
+    for number in range(4):
+        store.put(b"features of %d" % number, np.zeros(500, np.uint8))
+    assert len(store) == 4
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENOENT])
+def test_a_full_disk_and_who_clears_do_no_harm(tmp_path, monkeypatch, number):
+    store = DiskStore(tmp_path)
+
+    def fail(*args, **options):
+        raise OSError(number, "cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", fail)
+        store.put(b"key", np.arange(3))
+    assert store.get(b"key") is None and not list(tmp_path.rglob("*.partial"))
+    store.put(b"key", np.arange(3))
+    assert store.get(b"key").tolist() == [0, 1, 2]
+
+
+def test_a_folder_that_may_not_be_written_to_is_an_error(tmp_path, monkeypatch):
+    def fail(*args, **options):
+        raise PermissionError(errno.EACCES, "not allowed")
+
+    monkeypatch.setattr(np, "save", fail)
+    with pytest.raises(PermissionError, match="not allowed"):
+        DiskStore(tmp_path).put(b"key", np.arange(3))
 
 
 def test_many_writers_of_one_array(tmp_path):

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from joblib import Parallel, delayed, effective_n_jobs
 
 from skall.allocator import tune_allocator
+from skall.comparison.caching import cached_in
 from skall.comparison.description import find_networks
 from skall.comparison.evaluation import evaluate_fold, find_last
 from skall.comparison.plan import make_plan
@@ -74,6 +75,11 @@ def compare(
         ``accuracy.png`` and what else :meth:`Comparison.write` writes. Every finished fold is
         written there at once, and the same call goes on where it was stopped. Meanwhile no other
         process can take the folder. :meth:`Comparison.read` reads it again.
+
+        The estimators of skall whose ``memory`` is ``"auto"`` keep what they decode and what
+        frozen trunks compute in the folder ``cache`` there, 20 GB at most, so that all folds and
+        workers, and the call that goes on, compute it once. The scores are the same. It stays
+        until ``skall cache OUT/cache --clear``; with ``memory=None`` there is none.
     keep_weights : bool, default=False
         Keep the network of every fold in `out`, which :func:`skall.load` reads:
         ``folds/<estimator>/<repeat>-<fold>``. Of pipelines and searches the network that they end
@@ -228,7 +234,8 @@ def _run(number, name, candidate, seed, search, *, fold, record, watcher, caller
     if watcher:
         for network in find_networks(estimator):
             watch(network, watcher)
-    result = evaluate_fold(name, estimator, fold=fold, **options)
+    with cached_in(record and record.cache, estimator):
+        result = evaluate_fold(name, estimator, fold=fold, **options)
     if record:
         record.write(name, fold, result, find_last(estimator))
     return number, result

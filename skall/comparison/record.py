@@ -2,7 +2,8 @@
 
 ``comparison.json`` holds the fingerprint of the call, ``folds/<estimator>/<repeat>-<fold>.json``
 the result of each finished fold, and ``folds/<estimator>/<repeat>-<fold>/`` its network where
-weights are kept. While a process works there, ``lock.json`` says which.
+weights are kept; ``cache`` what the folds share. While a process works there, ``lock.json`` says
+which.
 """
 
 import inspect
@@ -40,11 +41,14 @@ class Record:
     ----------
     earlier : dict or None
         The fingerprint of the comparison that the folder already holds.
+    cache : pathlib.Path
+        The folder that estimators keep decoded images and features in.
     """
 
     def __init__(self, folder, keep_weights=False):
         self.folder = Path(folder)
         self.keep_weights = keep_weights
+        self.cache = self.folder / "cache"
         self._fingerprint = self.folder / "comparison.json"
         self._lock = self.folder / "lock.json"
         self._holder = None

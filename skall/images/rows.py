@@ -12,6 +12,7 @@ from skall.images.pixels import (
     check_pixels,
     convert_to_rgb,
     digest,
+    draft,
     measure_upright,
     picture_from_array,
     resize_picture,
@@ -21,8 +22,8 @@ from skall.images.pixels import (
 class Images:
     """Rows of X that are images.
 
-    Subclasses give ``__len__``, ``open`` (a row as an RGB PIL image) and ``_digest`` (bytes that
-    rows with equal pixels share).
+    Subclasses give ``__len__``, ``open`` (a row as an RGB PIL image, whole unless it is said what
+    square it is going to be shrunk to) and ``_digest`` (bytes that rows with equal pixels share).
     """
 
     n_features = 1
@@ -54,8 +55,8 @@ class Images:
         key = self.fingerprint(row) + b"|%d" % size
         array = store.get(key)
         if array is None:
-            array = np.asarray(resize_picture(self.open(row), size))
-            store.put(key, array)
+            array = np.asarray(resize_picture(self.open(row, shrink_to=size), size))
+            store.put(key, array, cheap=True)
         return array
 
     def read_batch(self, rows, size, store):
@@ -102,8 +103,13 @@ class FileImages(Images):
         status = os.stat(path)
         return os.fsencode(f"{path}|{status.st_size}|{status.st_mtime_ns}")
 
-    def open(self, row):
-        return self._read_file(row, convert_to_rgb)
+    def open(self, row, shrink_to=None):
+        def read(picture):
+            if shrink_to is not None:
+                draft(picture, shrink_to)
+            return convert_to_rgb(picture)
+
+        return self._read_file(row, read)
 
     def measure(self, row):
         # The head of the file tells; nothing is decoded.
@@ -144,7 +150,7 @@ class PictureImages(Images):
     def _digest(self, row):
         return digest(np.asarray(self.open(row)))
 
-    def open(self, row):
+    def open(self, row, shrink_to=None):
         picture = self.pictures[row]
         if not isinstance(picture, Image.Image):
             return picture_from_array(picture)
@@ -167,7 +173,7 @@ class ArrayImages(Images):
     def _digest(self, row):
         return digest(self.array[row])
 
-    def open(self, row):
+    def open(self, row, shrink_to=None):
         return picture_from_array(self.array[row])
 
     def measure(self, row):
@@ -202,7 +208,7 @@ class FlatImages(Images):
         values = self.array[rows].reshape(-1, *self.shape)
         return values / 255.0 if values.dtype == np.uint8 else values
 
-    def open(self, row):
+    def open(self, row, shrink_to=None):
         values = np.clip(self._scale([row])[0], 0, 1)
         return picture_from_array(values)
 

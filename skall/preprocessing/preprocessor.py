@@ -135,13 +135,14 @@ def prepare_images(images, store, *, size, resize="stretch", crop=None, color=No
         key = images.fingerprint(row) + suffix
         array = store.get(key)
         if array is None:
-            picture = images.open(row)
+            # A cut needs all the pixels, and equalising would widen the least difference.
+            picture = images.open(row, shrink_to=None if crop or contrast else size)
             if crop:
                 picture = CROPS[crop](picture)
             picture = resize_picture(picture, size, resize)
             if color:
                 picture = Image.fromarray(COLORS[color](np.asarray(picture)))
             array = np.asarray(CONTRASTS[contrast](picture) if contrast else picture)
-            store.put(key, array)
+            store.put(key, array, cheap=True)
         made[row] = array
     return made
