@@ -2,6 +2,7 @@
 
 import csv
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -36,7 +37,10 @@ class Numerics:
         ----------
         device : torch.device
         """
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        if self.precision == "float32":
+            # Not switched off: where shapes alone are computed, torch has no autocast to switch.
+            return nullcontext()
+        return torch.autocast(device.type, torch.bfloat16)
 
     def arrange(self, tensor):
         """A tensor ``(n, c, h, w)`` in this memory format; others as they are."""
