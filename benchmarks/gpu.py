@@ -26,7 +26,7 @@ from processor import has_bfloat16, name_processor
 from ratios import BOUNDS, read_bounds
 from reporting import name_results, report, store
 
-OURS = "skall"
+OURS, COMPARISON = "skall", "gpu comparison"
 NETWORKS = ["mobilenetv2", "resnet50", "densenet201", "efficientnet_b3", "vgg16"]
 BACKBONES = [
     *NETWORKS,
@@ -45,21 +45,35 @@ BATCH_SIZE, QUICK_BATCH_SIZE = 32, 8
 
 def measure(arguments):
     """Run every section; the measurements, and who failed."""
-    facts = {"full": arguments.is_full, "bfloat16": has_bfloat16(), "device": arguments.name}
     frames, failures = [], []
     with tempfile.TemporaryDirectory() as folder:
         write_cells(Path(folder), arguments.images, arguments.image_size)
         for section in arguments.sections:
-            ends = section == "gpu comparison"
-            for network in ["ten backbones"] if ends else arguments.networks:
-                with Race(section, network, make_task(network, arguments, folder), facts) as race:
-                    race.prepare(SECTIONS[section], arguments.contestants)
-                    # The comparison is long enough to be run once, and not to need warming up.
-                    rounds = 1 if ends else arguments.rounds
-                    frames.append(race.run(rounds, warm_up=not ends))
-                failures += race.failures
-                store(frames[-1], arguments.out)
+            for network in choose_networks(section, arguments):
+                task = make_task(network, arguments, folder)
+                frame, failed = race(section, network, task, arguments)
+                store(frame, arguments.out)
+                frames.append(frame)
+                failures += failed
     return pd.concat(frames, ignore_index=True), failures
+
+
+def choose_networks(section, arguments):
+    """What a section is measured for, one after the other."""
+    if section == COMPARISON:
+        return [f"{len(arguments.backbones)} backbones"]
+    return arguments.networks
+
+
+def race(section, network, task, arguments):
+    """Measure one section and network; the measurements, and who failed."""
+    facts = {"full": arguments.is_full, "bfloat16": has_bfloat16(), "device": arguments.name}
+    with Race(section, network, task, facts) as contest:
+        contest.prepare(SECTIONS[section], arguments.contestants)
+        if section == COMPARISON:
+            # Long enough to be run once, and not to need warming up.
+            return contest.run(1, warm_up=False), contest.failures
+        return contest.run(arguments.rounds), contest.failures
 
 
 def make_task(network, arguments, folder):
@@ -140,8 +154,9 @@ def fill_in(arguments):
     for name, value in defaults.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    arguments.is_full = all(getattr(arguments, name) == value for name, value in FULL.items())
     on_gpu = arguments.device.startswith("cuda") and torch.cuda.is_available()
+    full = {**FULL, "rounds": arguments.rounds, "batch_size": BATCH_SIZE, "backbones": BACKBONES}
+    arguments.is_full = on_gpu and all(getattr(arguments, name) == full[name] for name in full)
     arguments.name = torch.cuda.get_device_name(arguments.device) if on_gpu else name_processor()
     if arguments.out is None:
         arguments.out = name_results("gpu-quick" if quick else "gpu", arguments.name)

@@ -51,7 +51,7 @@ def report(measurements, failures, bounds, ours):
         The exit status: 1 where a ratio is beyond its bound, or a contestant failed.
     """
     for (section, network, measure), table in tabulate(measurements, ours).items():
-        print(f"\n## {section}, {network}: seconds a {measure}\n")
+        print(f"\n## {section}, {network}: seconds per {measure}\n")
         print(to_markdown(table.rename_axis("contestant")))
     absent = measurements[measurements["seconds"].isna()]
     if len(absent):

@@ -258,10 +258,9 @@ def test_all_of_torch_takes_part(tmp_path, capsys, without_peers):
 @pytest.mark.slow
 def test_gpu_measures_on_the_cpu(tmp_path, capsys):
     options = ["--device", "cpu", "--quick", "--no-compile", "--rounds", "1", "--workers", "0"]
-    assert import_module("gpu").main([*options, "--out", str(tmp_path / "gpu.csv")]) in (0, 1)
-    shown = capsys.readouterr().out
-    assert "Failed" not in shown
-    assert "gpu comparison" in shown
+    # Its bounds are for a GPU.
+    assert import_module("gpu").main([*options, "--out", str(tmp_path / "gpu.csv")]) == 0
+    assert "## gpu comparison" in capsys.readouterr().out
 
 
 def test_gpu_says_where_there_is_none(monkeypatch, capsys):

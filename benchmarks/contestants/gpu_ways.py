@@ -157,18 +157,18 @@ def prepare_hand_training(task, mode=None):
 
 
 def prepare_hand_prediction(task, mode=None):
-    """Probabilities of bytes that are on the device, brought back once."""
+    """Probabilities of bytes in memory, sent to the device at once and brought back at once."""
     torch.backends.cudnn.benchmark = True
     device, precision = task["device"], choose_precision(task["device"])
     images = torch.from_numpy(read_whole_batches(task)[0])
     model = make_predictor(task, images, channels_last=True, folded=True, precision=precision)
     model = compile_model(model.to(device), task, mode)
-    images = images.to(device)
 
     def run():
         with torch.no_grad(), Timer() as timer:
+            batches = images.to(device).split(task["batch_size"])
             # A copy each: CUDA graphs write the next batch's logits where these are.
-            logits = [model(batch).clone() for batch in images.split(task["batch_size"])]
+            logits = [model(batch).clone() for batch in batches]
             torch.cat(logits).float().softmax(1).cpu().numpy()
         return per_image(timer, len(images), precision)
 
