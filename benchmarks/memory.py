@@ -1,0 +1,192 @@
+"""Does a large comparison stay within its memory, however many folds it has?
+
+Writes synthetic cells of 224 pixels as files, each another picture, compares a network on them in
+a process of its own, over two folds and over four, and notes the most memory that the process held.
+Exits with 1 where that is above 3 GB, or grows with the folds by more than a tenth.
+
+    python benchmarks/memory.py            # 20,000 images, minutes on two cores
+    python benchmarks/memory.py --quick    # 2,000
+"""
+
+import argparse
+import os
+import platform
+import re
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from paper_tables import to_markdown
+from PIL import Image
+
+from skall import compare, datasets, tune_allocator
+from skall.cache import IN_PROCESS
+from skall.comparison.evaluation import measure_peak_memory
+
+LIMIT = 3e9
+GROWTH = 1.1
+SIZE = 224
+BACKBONE = "timm/mobilenetv3_small_050"
+FROZEN = {"trainable": "head", "max_epochs": 5}
+FINE_TUNED = {"max_epochs": 1}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A comparison, over each of some numbers of folds.
+
+    Attributes
+    ----------
+    name : str
+    params : dict
+        What :func:`skall.compare` takes.
+    folds : tuple of int
+    shortened : bool, default=False
+        Half of the images are tested, and a tenth trains in each fold: enough to fill the store of
+        the process, in minutes.
+    keeps : bool, default=False
+        Give a folder, for the cache, the tables and the report.
+    """
+
+    name: str
+    params: dict
+    folds: tuple
+    shortened: bool = False
+    keeps: bool = False
+
+
+RUNS = (
+    Run("frozen trunk", FROZEN | {"baselines": False}, (2, 4)),
+    Run("fine-tuned", FINE_TUNED | {"baselines": False}, (2, 4), shortened=True),
+    Run("frozen trunk with baselines and a folder", FROZEN, (2,), keeps=True),
+)
+
+
+def write_cells(folder, n_images, n_drawn=200):
+    """Files of cells, no two alike: PNG every tenth, else JPEG.
+
+    Drawing takes most of the time, so that few cells are drawn and each is shown many times,
+    turned, moved and stained otherwise.
+
+    Returns
+    -------
+    list of str, ndarray
+        Paths and labels.
+    """
+    cells = datasets.make_blood_cells(n_drawn, n_patients=20, image_size=SIZE, random_state=0)
+    rng = np.random.default_rng(0)
+    paths, labels = [], []
+    for number in range(n_images):
+        drawn = number % n_drawn
+        pixels = np.roll(cells.data[drawn], rng.integers(-20, 21, 2), axis=(0, 1))
+        pixels = np.rot90(pixels, rng.integers(4)) * rng.uniform(0.9, 1, 3)
+        path = folder / f"{number}.{'jpg' if number % 10 else 'png'}"
+        options = {"quality": 90} if number % 10 else {"compress_level": 1}
+        Image.fromarray(pixels.astype(np.uint8)).save(path, **options)
+        paths.append(str(path))
+        labels.append(cells.target[drawn])
+    return paths, np.array(labels)
+
+
+def deal(n_images, n_folds):
+    """Pairs of training and test parts: half of the images are tested, a tenth trains each time."""
+    half = np.random.default_rng(0).permutation(n_images)[: n_images // 2]
+    parts = np.array_split(half, n_folds)
+    return [
+        (np.concatenate(parts[fold + 1 :] + parts[:fold])[: n_images // 10], parts[fold])
+        for fold in range(n_folds)
+    ]
+
+
+def measure(paths, labels, **options):
+    """Compare in this process; gives the most bytes that it held, and what it keeps in words."""
+    # As the command line does.
+    tune_allocator()
+    compare(
+        [BACKBONE],
+        np.array(paths)[:, None],
+        labels,
+        pos_label="ALL",
+        random_state=0,
+        verbose=0,
+        image_size=SIZE,
+        weights=None,
+        device="cpu",
+        **options,
+    )
+    return measure_peak_memory(), repr(IN_PROCESS)
+
+
+def measure_all(paths, labels, folder):
+    """A row for each run and number of folds."""
+    rows = []
+    for run in RUNS:
+        for n_folds in run.folds:
+            cv = deal(len(paths), n_folds) if run.shortened else n_folds
+            out = folder / f"{n_folds} folds" if run.keeps else None
+            started = time.perf_counter()
+            # A process of its own, because the most memory that one has held never falls.
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                task = pool.submit(measure, paths, labels, cv=cv, out=out, **run.params)
+                peak, held = task.result()
+            seconds = time.perf_counter() - started
+            print(f"{run.name}, {n_folds} folds: {peak / 1e9:.2f} GB, {seconds:.0f} s", flush=True)
+            rows.append((run.name, n_folds, len(paths), peak / 1e9, seconds, held))
+    return pd.DataFrame(rows, columns=["run", "folds", "images", "peak_gb", "seconds", "held"])
+
+
+def judge(table):
+    """What is wrong, in words."""
+    wrong = [
+        f"{row.run} over {row.folds} folds held {row.peak_gb:.2f} GB, above {LIMIT / 1e9:g} GB"
+        for row in table.itertuples()
+        if row.peak_gb * 1e9 > LIMIT
+    ]
+    for name, rows in table.groupby("run", sort=False):
+        growth = rows["peak_gb"].iloc[-1] / rows["peak_gb"].iloc[0]
+        if growth > GROWTH:
+            folds = " to ".join(map(str, rows["folds"]))
+            wrong.append(f"{name} grew by {growth - 1:.0%} from {folds} folds")
+    return wrong
+
+
+def name_results():
+    """A file that is named by the processor and the versions."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        processor = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())[1]
+    hardware = re.sub(r"[^a-z0-9]+", "-", f"{processor} {os.cpu_count()} cores".lower())
+    return f"memory_{hardware}_torch{version('torch').partition('+')[0]}.csv"
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="2,000 images instead of 20,000")
+    parser.add_argument("--images", type=int, help="any other number")
+    parser.add_argument("--out", help="CSV file; of a full run, one in results/ by default")
+    arguments = parser.parse_args(argv)
+    n_images = arguments.images or (2_000 if arguments.quick else 20_000)
+    with TemporaryDirectory() as folder:
+        paths, labels = write_cells(Path(folder), n_images)
+        table = measure_all(paths, labels, Path(folder))
+    print(to_markdown(table.set_index("run")))
+    out = arguments.out
+    if out is None and n_images == 20_000:
+        out = Path(__file__).parent / "results" / name_results()
+    if out:
+        table.round(3).to_csv(out, index=False)
+    wrong = judge(table)
+    print("\n".join(wrong) or "within its bounds")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
