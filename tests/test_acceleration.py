@@ -70,7 +70,17 @@ def count_normalisations(module):
 NOT_ALL = ("densenet", "resnet50v2", "resnet101v2")
 
 
-@pytest.mark.parametrize("name", list_backbones())
+# Of each kind of normalisation one; the others are slow.
+FEW = {"densenet121", "efficientnet_b0", "inceptionv3", "mobilenetv2", "resnet18", "resnet50v2"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in FEW else pytest.mark.slow)
+        for name in list_backbones()
+    ],
+)
 def test_folded_trunks_compute_the_same(name):
     size = 75 if name in ("inceptionv3", "xception") else 64
     with seeded(0):
