@@ -127,7 +127,7 @@ def prepare_frozen(task):
     """Each file decoded once, the trunk run once, and heads trained without anything around."""
     paths, targets = list_files(task)
     precision = "bfloat16" if has_bfloat16() else "float32"
-    example = torch.from_numpy(decode(paths[0], task["size"])[None])
+    example = torch.from_numpy(np.stack([decode(paths[0], task["size"])]))
     model = make_predictor(task, example, channels_last=True, folded=True, precision=precision)
     classes = torch.from_numpy(targets)
     folds = split_folds(targets, task["folds"])
