@@ -67,8 +67,10 @@ def export_model(classifier):
     for module in ("onnx", "onnxscript", "onnxruntime"):
         import_extra(module, "onnx", "save(format='onnx')")
     network = deepcopy(classifier.module_).cpu().float().eval().requires_grad_(False)
-    # Those of the classifier may be bfloat16, which other programs need not know.
-    network.extractor.numerics = Numerics()
+    # Other programs need not know bfloat16, and torch's order of the memory would be exported as
+    # operations that gather what is already in place.
+    network.to(memory_format=torch.contiguous_format)
+    network.extractor.numerics = Numerics("float32", "contiguous")
     n_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
     if n_bytes > MOST_BYTES:
         raise ValueError(
