@@ -68,8 +68,8 @@ class FeatureExtractor(TrunkPart):
     def forward(self, images):
         """Features of images ``(n, 3, h, w)``, uint8 or float with 1 as white."""
         if images.dtype == torch.uint8:
-            images = images.to(self.mean.dtype) / 255
-        return super().forward((images - self.mean) / self.std)
+            images = images.to(self.mean.dtype).div_(255)
+        return super().forward((images - self.mean).div_(self.std))
 
     def with_trunk(self, trunk):
         """The same around another trunk."""
