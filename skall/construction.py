@@ -11,7 +11,7 @@ from skall.weights import build_trunk
 CANDIDATE_SIZES = (8, 16, 24, 32, 48, 64, 71, 75, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
 
 
-def build_extractor(name, weights, pooling):
+def build_extractor(name, weights, pooling, backbone=None):
     """The trunk of a backbone with its normalisation and pooling.
 
     Parameters
@@ -19,14 +19,16 @@ def build_extractor(name, weights, pooling):
     name : str
     weights : {"imagenet", None} or path
     pooling : {"avg", "flatten", None}
+    backbone : Backbone, optional
+        What the name stands for, if it has been looked up.
 
     Returns
     -------
     FeatureExtractor
         In evaluation mode.
     """
-    backbone = get_backbone(name)
-    trunk = build_trunk(name, weights)
+    backbone = backbone or get_backbone(name)
+    trunk = build_trunk(name, weights, backbone)
     return FeatureExtractor(trunk, backbone.mean, backbone.std, pooling).eval()
 
 

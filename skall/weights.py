@@ -30,7 +30,7 @@ _DAMAGED = (
 )
 
 
-def build_trunk(name, weights="imagenet"):
+def build_trunk(name, weights="imagenet", backbone=None):
     """Build the trunk of a backbone.
 
     Parameters
@@ -42,6 +42,8 @@ def build_trunk(name, weights="imagenet"):
         ``SKALL_WEIGHTS`` names, if there is one, else the published weights through the library's
         own loader and cache. None: random, from torch's global generator. A path: a state dict of
         the trunk or of the whole model, as ``.safetensors`` or as ``.pth`` or ``.pt`` without code.
+    backbone : Backbone, optional
+        What the name stands for, if it has been looked up, which takes milliseconds.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def build_trunk(name, weights="imagenet"):
         Where the file is missing, or the published weights are neither in the folder nor in the
         cache and cannot be fetched.
     """
-    backbone = get_backbone(name)
+    backbone = backbone or get_backbone(name)
     if weights is None:
         return _call(name, backbone, None)
     if isinstance(weights, str) and weights == "imagenet":

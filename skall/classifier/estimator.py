@@ -376,7 +376,8 @@ class CNNClassifier(EpochTasks, CellNet):
         self._session = None
         backbone = get_backbone(self.backbone)
         self.image_size_ = size = self.image_size or backbone.input_size
-        extractor = build_extractor(self.backbone, self.weights, pooling_of(self.head))
+        pooling = pooling_of(self.head)
+        extractor = build_extractor(self.backbone, self.weights, pooling, backbone)
         shape = measure_features(extractor, self.backbone, size)
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         head = make_head(self.head, shape, n_outputs, self.dropout)
