@@ -1,9 +1,10 @@
 """From the name of a backbone to a network that takes images of one size."""
 
 import torch
+from torch import nn
 
 from skall.extraction import digest_trunk
-from skall.network import FeatureExtractor, probe
+from skall.network import FeatureExtractor, list_stages, probe
 from skall.registry import get_backbone
 from skall.weights import build_trunk
 
@@ -74,6 +75,33 @@ def measure_features(extractor, name, size):
             "must give a feature map (2, c, h, w) or a vector (2, c) of torch.float32"
         )
     return tuple(extractor.pool(features).shape[1:])
+
+
+def compose_stages(extractor, backbone, size):
+    """The stages of a trunk, if one after the other they compute what it computes.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+        On the CPU, in evaluation mode.
+    backbone : Backbone
+    size : int
+        Height and width of the images in pixels.
+
+    Returns
+    -------
+    list of torch.nn.Module
+        Empty if they do not, or are not known.
+    """
+    stages = list_stages(extractor.trunk, backbone) or []
+    image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        try:
+            composed = nn.Sequential(*stages)(image)
+        except (RuntimeError, TypeError, ValueError):
+            return []
+        whole = extractor.trunk(image)
+    return stages if torch.is_tensor(composed) and torch.equal(composed, whole) else []
 
 
 def _possible_sizes(name):

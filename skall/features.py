@@ -10,6 +10,7 @@ from skall.device import resolve_device
 from skall.extraction import extract_features
 from skall.images.inputs import check_images
 from skall.parameters import NETWORK_VALUES, check_values, one_of
+from skall.precision import choose_numerics
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 
@@ -37,7 +38,8 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         folder keeps them on disk, for other processes and runs too; None keeps nothing.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA, then MPS, then the CPU.
-    precision : {"auto", "float32"}, default="auto"
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        As for :class:`CNNClassifier`.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights where ``weights`` is None.
 
@@ -123,8 +125,10 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "extractor_")
         images = check_images(self, X, reset=False)
         try:
+            device = resolve_device(self.device)
+            self.extractor_.numerics = choose_numerics(self.precision, self.backbone, device)
             features = extract_features(
-                self.extractor_.to(resolve_device(self.device)),
+                self.extractor_.to(device),
                 images,
                 range(len(images)),
                 self.image_size_,

@@ -3,11 +3,50 @@
 import torch
 from torch import nn
 
+from skall.precision import Numerics
+
 BLOCK = 16
 TINY = 64
 
 
-class FeatureExtractor(nn.Module):
+class TrunkPart(nn.Module):
+    """Some of a network between images and head, computed as its numerics say.
+
+    Parameters
+    ----------
+    trunk : torch.nn.Module
+        From normalised images, or the output of an earlier part, to a map ``(n, c, h', w')`` or
+        vector ``(n, c)``.
+    pooling : {"avg", "flatten", None}
+        Mean over the places of the map; the map as one vector; the map as it is.
+    numerics : Numerics, optional
+        Precision and memory format; what comes out is float32 in any case.
+    """
+
+    def __init__(self, trunk, pooling=None, numerics=None):
+        super().__init__()
+        self.trunk = trunk
+        self.pooling = pooling
+        self.numerics = numerics or Numerics()
+
+    def forward(self, x):
+        """Features of normalised images, or of what an earlier part gave."""
+        with self.numerics.autocast(x.device):
+            features = self.trunk(self.numerics.arrange(x))
+        return self.pool(features.float())
+
+    def with_trunk(self, trunk):
+        """The same around another trunk."""
+        return TrunkPart(trunk, self.pooling, self.numerics)
+
+    def pool(self, features):
+        """The trunk's output as the head takes it."""
+        if self.pooling == "avg" and features.ndim == 4:
+            return features.mean((2, 3))
+        return features.flatten(1) if self.pooling in ("avg", "flatten") else features
+
+
+class FeatureExtractor(TrunkPart):
     """A trunk from raw images to features.
 
     Parameters
@@ -16,28 +55,25 @@ class FeatureExtractor(nn.Module):
         From normalised images ``(n, 3, h, w)`` to a map ``(n, c, h', w')`` or vector ``(n, c)``.
     mean, std : tuple of 3 floats
         What the trunk's images are normalised with.
-    pooling : {"avg", "flatten", None}
-        Mean over the places of the map; the map as one vector; the map as it is.
+    pooling, numerics
+        As in :class:`TrunkPart`.
     """
 
-    def __init__(self, trunk, mean, std, pooling):
-        super().__init__()
-        self.trunk = trunk
-        self.pooling = pooling
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+    def __init__(self, trunk, mean, std, pooling=None, numerics=None):
+        super().__init__(trunk, pooling, numerics)
+        for name, values in {"mean": mean, "std": std}.items():
+            values = torch.as_tensor(values, dtype=torch.float32).view(1, 3, 1, 1)
+            self.register_buffer(name, values, persistent=False)
 
     def forward(self, images):
         """Features of images ``(n, 3, h, w)``, uint8 or float with 1 as white."""
         if images.dtype == torch.uint8:
-            images = images.to(self.mean.dtype) / 255
-        return self.pool(self.trunk((images - self.mean) / self.std))
+            images = images.to(self.mean.dtype).div_(255)
+        return super().forward((images - self.mean).div_(self.std))
 
-    def pool(self, features):
-        """The trunk's output as the head takes it."""
-        if self.pooling == "avg" and features.ndim == 4:
-            return features.mean((2, 3))
-        return features.flatten(1) if self.pooling in ("avg", "flatten") else features
+    def with_trunk(self, trunk):
+        """The same around another trunk."""
+        return FeatureExtractor(trunk, self.mean, self.std, self.pooling, self.numerics)
 
 
 class Network(nn.Module):
@@ -50,17 +86,25 @@ class Network(nn.Module):
         From features to logits ``(n, n_outputs)``.
     fixed : iterable of torch.nn.Module, default=()
         What training leaves as it is: without gradients and in evaluation mode.
+    stages : sequence of torch.nn.Module, default=()
+        Where ``fixed`` holds the first stages of the trunk: all of them, whose composition is the
+        trunk.
     """
 
-    def __init__(self, extractor, head, fixed=()):
+    def __init__(self, extractor, head, fixed=(), stages=()):
         super().__init__()
         self.extractor = extractor
         self.head = head
         self.fixed = tuple(fixed)
+        # No list of torch's: the trunk has registered them.
+        self.stages = tuple(stages)
+        self.frozen = None
         self.freeze()
 
     def freeze(self, *modules):
         """Freeze these modules for now, beside those that are fixed, and thaw all others."""
+        if self.frozen == (*self.fixed, *modules):
+            return
         self.frozen = (*self.fixed, *modules)
         self.requires_grad_(True)
         for module in self.frozen:
@@ -77,9 +121,39 @@ class Network(nn.Module):
         """The device that the weights are on."""
         return self.extractor.mean.device
 
+    @property
+    def front(self):
+        """What comes before all that is trained, as a FeatureExtractor; None if nothing does."""
+        whole = self.extractor
+        if self.is_fixed:
+            return whole
+        if not self.stages:
+            return None
+        first = nn.Sequential(*self.stages[: len(self.fixed)])
+        return FeatureExtractor(first, whole.mean, whole.std, numerics=whole.numerics)
+
+    @property
+    def back(self):
+        """What comes between front and head; None if nothing does."""
+        if self.is_fixed:
+            return None
+        whole = self.extractor
+        if not self.stages:
+            return whole
+        last = nn.Sequential(*self.stages[len(self.fixed) :])
+        return TrunkPart(last, whole.pooling, whole.numerics)
+
     def forward(self, images=None, features=None):
-        """Logits ``(n, n_classes)`` of images, or of the features that the extractor made."""
-        logits = self.head(self.extractor(images) if features is None else features)
+        """Logits ``(n, n_classes)`` of images, or of the features that the front made."""
+        if features is None:
+            features = self.extractor(images)
+        elif self.back is not None:
+            features = self.back(features)
+        return self.classify(features)
+
+    def classify(self, features):
+        """Logits ``(n, n_classes)`` of all that comes before the head."""
+        logits = self.head(features)
         if logits.shape[1] == 1:
             # softmax over (0, z) is the sigmoid of z: one free logit, every loss for classes.
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
@@ -123,12 +197,8 @@ def find_fixed(trainable, extractor, backbone, name):
     """
     if isinstance(trainable, str):
         return [extractor] if trainable == "head" else []
-    trunk = extractor.trunk
-    if backbone.stages is not None:
-        stages = list(backbone.stages(trunk))
-    elif isinstance(trunk, nn.Sequential):
-        stages = list(trunk)
-    else:
+    stages = list_stages(extractor.trunk, backbone)
+    if stages is None:
         raise ValueError(
             f"trainable={trainable}: the stages of backbone {name!r} are not known; use 'all' or "
             "'head', or give its Backbone a function stages(module)"
@@ -141,62 +211,21 @@ def find_fixed(trainable, extractor, backbone, name):
     return stages[: len(stages) - trainable]
 
 
-def make_head(head, feature_shape, n_outputs, dropout):
-    """The head that the parameter of this name describes.
+def list_stages(trunk, backbone):
+    """The ordered modules that a backbone says its trunk is composed of; None if it does not.
 
     Parameters
     ----------
-    head : {"linear", "mlp"} or callable
-        ``"mlp"`` is the head Flatten-256-ReLU-128-ReLU of Vinod et al. (IJSREM 09/05, 2025).
-    feature_shape : tuple of int
-        Shape of one image's features, ``(c, h', w')`` or ``(c,)``.
-    n_outputs : int
-        Number of logits.
-    dropout : float
-        Probability of dropping an input of the last linear layer.
+    trunk : torch.nn.Module
+    backbone : Backbone
 
     Returns
     -------
-    torch.nn.Module
-        From the features that :func:`pooling_of` the head asks for to logits.
+    list of torch.nn.Module or None
     """
-    if callable(head):
-        return _check_head(head(feature_shape, n_outputs), feature_shape, n_outputs)
-    if head == "linear":
-        return nn.Sequential(nn.Dropout(dropout), nn.Linear(feature_shape[0], n_outputs))
-    n_features = torch.Size(feature_shape).numel()
-    return nn.Sequential(
-        nn.Linear(n_features, 256),
-        nn.ReLU(),
-        nn.Linear(256, 128),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(128, n_outputs),
-    )
-
-
-def pooling_of(head):
-    """How the features of this head are pooled."""
-    return {"linear": "avg", "mlp": "flatten"}.get(head) if isinstance(head, str) else None
-
-
-def _check_head(module, feature_shape, n_outputs):
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"head must return a torch.nn.Module; got {type(module).__name__}")
-    module.eval()
-    try:
-        with torch.no_grad():
-            shape = tuple(module(torch.zeros(2, *feature_shape)).shape)
-    except (RuntimeError, ValueError) as exc:
-        raise ValueError(
-            f"the module that head returned cannot take features {(2, *feature_shape)}: {exc}"
-        ) from exc
-    if shape != (2, n_outputs):
-        raise ValueError(
-            f"head must turn features {(2, *feature_shape)} into logits {(2, n_outputs)}; its "
-            f"module gives {shape}"
-        )
-    return module
+    if backbone.stages is not None:
+        return list(backbone.stages(trunk))
+    return list(trunk) if isinstance(trunk, nn.Sequential) else None
 
 
 def run_padded(function, x, multiple):
@@ -204,9 +233,6 @@ def run_padded(function, x, multiple):
     missing = -len(x) % multiple
     if missing:
         x = torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
-    if x.ndim == 4:
-        # Padding loses this order of the memory, and results depend on it in the last bits.
-        x = x.contiguous(memory_format=torch.channels_last)
     return function(x)[: len(x) - missing]
 
 

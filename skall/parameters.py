@@ -63,14 +63,10 @@ def check_values(estimator, values):
     ------
     ValueError
         For a value that is not possible.
-    NotImplementedError
-        For one that is not possible yet.
     """
     name = type(estimator).__name__
     for parameter, value in estimator.get_params(deep=False).items():
         check, words = values.get(parameter, (lambda value: True, ""))
         if not check(value):
             raise ValueError(f"{parameter}={value!r}: {name} takes {words} for {parameter}")
-        if parameter == "precision" and value == "bfloat16":
-            raise NotImplementedError("precision='bfloat16': bfloat16 is not implemented yet")
     get_store(estimator.memory)

@@ -6,7 +6,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from skall.construction import measure_features
-from skall.network import FeatureExtractor, Network, find_fixed, make_head, pooling_of, probe
+from skall.heads import make_head, pooling_of
+from skall.network import FeatureExtractor, Network, find_fixed, probe
 from skall.randomness import seeded
 from skall.registry import get_backbone, list_backbones
 

@@ -274,3 +274,36 @@ def test_quick_runs_of_every_architecture(run, published, script, honest):
     assert report.startswith(f"# {SMOKE}\n")
     for name in published[SCRIPTS[script][1]]["results"]:
         assert f"\n| {name} | " in report
+
+
+# -- table of precisions --------------------------------------------------------------------------
+
+
+def test_a_precision_is_chosen_where_it_is_clearly_faster():
+    script = import_module("precision")
+    default, half = script.Numerics(), script.Numerics("bfloat16")
+    best, gain = script.choose({default: [3.0, 2.0, 2.2], half: [1.5, 1.0, 1.0]})
+    assert best == half and gain == 2.0
+    # Faster by the median, and not in most turns.
+    assert script.choose({default: [2, 2, 2, 9, 9.0], half: [3, 3, 1, 1, 1.0]})[0] == default
+    # By too little.
+    assert script.choose({default: [1.02] * 5, half: [1.0] * 5}) == (default, 1.0)
+
+
+def test_rows_of_precisions_replace_their_like(tmp_path, monkeypatch, capsys):
+    script = import_module("precision")
+    table = tmp_path / "precision.csv"
+    kept = [("resnet", "cpu"), ("test", "other"), ("test", "cpu")]
+    rows = [dict.fromkeys(script.COLUMNS, "") | {"family": f, "capability": c} for f, c in kept]
+    monkeypatch.setattr(script, "TABLE", table)
+    monkeypatch.setattr(script, "read_table", lambda: rows)
+    monkeypatch.setattr(script, "name_capability", lambda device: "cpu")
+    monkeypatch.setattr(script, "tune_allocator", lambda: None)
+    command = "--backbones timm/test_resnet --image-size 32 --batch-size 4 --rounds 1 --write"
+    script.main(command.split())
+    written = pd.read_csv(table)
+    assert list(zip(written["family"], written["capability"], strict=True)) == [
+        *(("resnet", "cpu"), ("test", "cpu"), ("test", "other"))
+    ]
+    assert written["precision"][1] == "float32" and "batch 4" in written["source"][1]
+    assert "timm/test_resnet: float32, contiguous:" in capsys.readouterr().out

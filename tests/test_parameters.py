@@ -76,6 +76,7 @@ BAD_VALUES = [
     ("callbacks", [3, (1, 2)], "None, a list of skorch's callbacks"),
     ("train_split", [3, "half"], "None or a splitter"),
     ("warm_start", ["yes", None], "True or False"),
+    ("compile", ["yes", None], "True or False"),
     ("verbose", ["loud", None], "an integer"),
 ]
 
@@ -134,17 +135,6 @@ def test_a_size_that_the_network_cannot_take(make):
         ValueError, match=r"'alexnet' cannot take image_size=32; .* takes 64, .*224"
     ):
         net.fit(PIXELS, LABELS)
-
-
-@pytest.mark.parametrize(
-    ("params", "subject"),
-    [
-        ({"precision": "bfloat16"}, "bfloat16"),
-    ],
-)
-def test_what_is_not_implemented_says_so(params, subject):
-    with pytest.raises(NotImplementedError, match=f"{subject}.* not implemented yet"):
-        make_classifier(**params).fit(PIXELS, LABELS)
 
 
 TYPING_ERRORS = {

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.utils import is_dataset
 from torch import nn
 
+from skall.cache import get_store
 from skall.classifier.net import CellNet, TrainingStopped
 from skall.classifier.parameters import check_names, check_parameters
 from skall.classifier.persistence import save_classifier
@@ -19,10 +20,11 @@ from skall.classifier.reading import make_prediction_set, make_training_set
 from skall.classifier.targets import check_groups, check_sample_weight, check_targets, weigh_classes
 from skall.classifier.tasks import EpochTasks
 from skall.classifier.training import gather_rows
-from skall.construction import build_extractor, make_key, measure_features
+from skall.construction import build_extractor, compose_stages, make_key, measure_features
 from skall.device import resolve_device
+from skall.heads import make_head, pooling_of
 from skall.images.inputs import check_images
-from skall.network import Network, find_fixed, make_head, pooling_of
+from skall.network import Network, find_fixed
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 from skall.summary import summarize
@@ -100,8 +102,11 @@ class CNNClassifier(EpochTasks, CellNet):
         ``"auto"``: CUDA, then MPS, then the CPU; parallel workers share out the GPUs.
     keep_on_device : bool, default=False
         Leave the fitted weights on the device instead of the CPU.
-    precision : {"auto", "float32"}, default="auto"
-        ``"auto"`` is float32 wherever no measurement says that bfloat16 is faster; none does yet.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        What the trunk is computed in; its weights, their updates and the head stay float32.
+        ``"auto"`` is bfloat16 where a table of measurements, see
+        :func:`skall.precision.choose_numerics`, says that it is faster for the family of the
+        backbone on such a device, else float32.
     memory : {"auto", None}, path or joblib.Memory, default="auto"
         ``"auto"`` keeps decoded images, and the features of a frozen trunk, in this process, 1 GB
         at most; a folder keeps them on disk, for other processes and runs too; None keeps nothing.
@@ -116,11 +121,15 @@ class CNNClassifier(EpochTasks, CellNet):
         does not split.
     warm_start : bool, default=False
         Whether another `fit` goes on from the weights of the last, with a new optimizer.
+    compile : bool, default=False
+        Whether :func:`torch.compile` makes kernels for the trunk, with CUDA graphs on a GPU; its
+        arguments have the prefix ``compile__``. That takes a minute or so at the start of a
+        training, again in each process, and needs a C++ compiler. Results differ by rounding.
     verbose : int, default=0
         1 prints skorch's table of epochs.
     **skorch_params
         Arguments of skorch's parts: ``optimizer__``, ``lr_schedule__``, ``criterion__``,
-        ``iterator_train__``, ``iterator_valid__`` and ``callbacks__``.
+        ``iterator_train__``, ``iterator_valid__``, ``callbacks__`` and ``compile__``.
 
     Attributes
     ----------
@@ -140,10 +149,14 @@ class CNNClassifier(EpochTasks, CellNet):
     history_frame_ : pandas.DataFrame
     device_ : torch.device
         What the network was trained on.
-    precision_ : str
+    precision_ : {"float32", "bfloat16"}
         In what it was trained.
+    memory_format_ : {"channels_last", "contiguous"}
+        How its images lay in memory.
     n_threads_ : int
         Threads that torch used.
+    runtime_ : {"torch", "onnxruntime", "openvino"}
+        What predicts; another than torch after :func:`skall.load` with that `runtime`.
 
     Notes
     -----
@@ -161,6 +174,9 @@ class CNNClassifier(EpochTasks, CellNet):
     >>> net.fit(cells.data, cells.target).predict_proba(cells.data[:3]).shape
     (3, 2)
     """
+
+    # What predicts instead of torch, where `load` was told so.
+    _session = None
 
     def __init__(
         self,
@@ -197,6 +213,7 @@ class CNNClassifier(EpochTasks, CellNet):
         callbacks=None,
         train_split=None,
         warm_start=False,
+        compile=False,
         verbose=0,
         **skorch_params,
     ):
@@ -239,6 +256,7 @@ class CNNClassifier(EpochTasks, CellNet):
             callbacks=callbacks,
             train_split=train_split,
             warm_start=warm_start,
+            compile=compile,
             verbose=verbose,
             device=device,
             **skorch_params,
@@ -313,13 +331,14 @@ class CNNClassifier(EpochTasks, CellNet):
                 f"y holds one class, {classes.tolist()[learned.targets[0]]!r}{weightless}; a "
                 f"classifier needs rows of at least 2 classes{remedy}"
             )
+        # What other runtimes run are the weights of before.
+        self._session = None
         if fresh:
             self.classes_inferred_ = classes
             self.n_iter_ = 0
             # For the inner split and the views too, which stay when training goes on.
             self.seed_ = draw_seed(self.random_state)
         self.device_ = resolve_device(self.device)
-        self.precision_ = "float32"
         self.n_threads_ = torch.get_num_threads()
         try:
             task = nullcontext() if once else self._fit_task(X, y, sample_weight)
@@ -339,6 +358,8 @@ class CNNClassifier(EpochTasks, CellNet):
     def _train(self, images, learned, once):
         """Train for one epoch or all, and keep what prediction, or more training, needs."""
         self._move(self.device_)
+        numerics = self._choose_numerics(self.device_)
+        self.precision_, self.memory_format_ = numerics.precision, numerics.memory_format
         self._renew_optimizer()
         dataset = make_training_set(self, images, learned)
         try:
@@ -352,24 +373,27 @@ class CNNClassifier(EpochTasks, CellNet):
 
     def initialize_module(self):
         """Build the network; skorch calls it once the classes are known."""
+        self._session = None
         backbone = get_backbone(self.backbone)
-        self.image_size_ = self.image_size or backbone.input_size
+        self.image_size_ = size = self.image_size or backbone.input_size
         extractor = build_extractor(self.backbone, self.weights, pooling_of(self.head))
-        shape = measure_features(extractor, self.backbone, self.image_size_)
+        shape = measure_features(extractor, self.backbone, size)
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         head = make_head(self.head, shape, n_outputs, self.dropout)
         fixed = find_fixed(self.trainable, extractor, backbone, self.backbone)
-        self.module_ = Network(extractor, head, fixed)
+        parted = fixed and fixed != [extractor]
+        stages = compose_stages(extractor, backbone, size) if parted else ()
+        self.module_ = Network(extractor, head, fixed, stages)
         self._renew_trunk_key()
         return self
 
     def _renew_trunk_key(self):
-        """Name the features of a frozen trunk in the store, by its weights as they are now."""
-        extractor = self.module_.extractor
+        """Name the features of what is frozen in the store, by its weights as they are now."""
+        front = self.module_.front
         self.trunk_key_ = (
-            make_key(extractor, self.backbone, self.weights, self.random_state)
-            if self.module_.is_fixed
-            else None
+            None
+            if front is None
+            else make_key(front, self.backbone, self.weights, self.random_state)
         )
 
     # -- data ---------------------------------------------------------------------------------
@@ -385,6 +409,10 @@ class CNNClassifier(EpochTasks, CellNet):
 
     def _predict_logits(self, X):
         check_is_fitted(self)
+        # Data sets may hold features, which only torch takes.
+        if self._session is not None and not is_dataset(X):
+            images = check_images(self, X, reset=False)
+            return self._session.predict_logits(images, self.image_size_, get_store(self.memory))
         with self._on_device():
             logits = torch.cat(list(self.forward_iter(X, device="cpu")))
         return logits.detach().double().numpy()
@@ -447,6 +475,12 @@ class CNNClassifier(EpochTasks, CellNet):
             columns=columns
         )
 
+    @property
+    def runtime_(self):
+        """The program that predicts: torch, or what :func:`skall.load` was told."""
+        check_is_fitted(self)
+        return "torch" if self._session is None else self._session.runtime
+
     def summary(self):
         """Size of the network; see :func:`skall.summary.summarize`.
 
@@ -465,20 +499,32 @@ class CNNClassifier(EpochTasks, CellNet):
         check_parameters(self)
         return summarize(self)
 
-    def save(self, folder):
+    def save(self, folder, format="safetensors"):
         """Write the fitted classifier as safetensors and JSON; :func:`skall.load` reads it.
 
         Parameters
         ----------
         folder : path
             Made where it does not exist.
+        format : {"safetensors", "onnx"}, default="safetensors"
+            ``"onnx"`` also writes ``model.onnx``, from float32 images in [0, 1] to probabilities
+            in float32, as :func:`skall.classifier.exporting.export_model` describes it, which
+            other programs, and ``skall.load(folder, runtime=...)``, can run; it needs
+            ``skall[onnx]``. ``"safetensors"`` removes such a file of an earlier save.
 
         Raises
         ------
         TypeError
             For a parameter that JSON cannot hold, which is named.
+        ValueError
+            For another format, or a network that cannot be exported.
+        RuntimeError
+            Where the exported model's probabilities differ from the network's by more than 1e-4;
+            nothing is written then.
+        ImportError
+            Where ``format="onnx"`` lacks its packages.
         """
-        save_classifier(self, folder)
+        save_classifier(self, folder, format)
 
 
 # scikit-learn's introspection takes every name in a signature for a parameter, **kwargs too.

@@ -1,7 +1,8 @@
 """Where classifiers come from: a backbone's name, or the files of a fitted one."""
 
 from skall.classifier.estimator import CNNClassifier
-from skall.classifier.persistence import decode_params, read_folder, restore
+from skall.classifier.persistence import decode_params, read_folder, read_model, restore
+from skall.classifier.runtimes import Session, check_runtime
 from skall.registry import get_backbone
 
 
@@ -34,7 +35,7 @@ def get_estimator(name, **params):
     return CNNClassifier(backbone=name, **params)
 
 
-def load(folder):
+def load(folder, runtime=None):
     """Read a classifier that :meth:`CNNClassifier.save` wrote.
 
     Nothing is unpickled, and no name in the files is imported: the backbone is looked up among
@@ -43,6 +44,10 @@ def load(folder):
     Parameters
     ----------
     folder : path
+    runtime : {None, "torch", "onnxruntime", "openvino"}, default=None
+        What runs the network where it predicts. None means torch; the others, of the extras
+        ``onnx`` and ``openvino``, run on the CPU what ``save(folder, format="onnx")`` wrote, until
+        the classifier is fitted again. The estimator's ``runtime_`` says which.
 
     Returns
     -------
@@ -51,13 +56,25 @@ def load(folder):
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        Where the folder does not hold a classifier that this version can read.
+    FileNotFoundError
+        Where the folder holds no classifier, or no model for the runtime.
+    ValueError
+        Where this version, or the runtime, cannot read what it holds, and for an unknown runtime.
+    ImportError
+        Where the runtime is not installed.
     """
+    runtime = check_runtime(runtime)
     description, state = read_folder(folder)
+    session = None
     try:
+        if runtime != "torch":
+            model = read_model(folder, description)
+            session = Session(runtime, model, description["precision"])
+            # Now, to fail here rather than at the first prediction.
+            session.start()
         classifier = CNNClassifier(**decode_params(description["params"]))
         restore(classifier, description, state)
     except KeyError as exc:
         raise ValueError(f"the description in {str(folder)!r} lacks {exc}") from exc
+    classifier._session = session
     return classifier

@@ -1,34 +1,33 @@
 """The part of the classifier that is skorch's: what its training loop does differently here."""
 
 import inspect
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import deepcopy
 from types import MappingProxyType
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
-from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from torch import nn
 
-from skall.augmentation import make_augmentation
+from skall.classifier.loop import EpochLoop
 from skall.classifier.parameters import check_names, list_parameters
 from skall.classifier.schedule import WarmUp, make_schedule
-from skall.classifier.stopping import BestEpoch, MovingAverage, copy_state
-from skall.classifier.training import RowBatches, take_batch
+from skall.classifier.stopping import BestEpoch
 from skall.device import resolve_device
-from skall.network import BLOCK, choose_multiple, run_padded
+from skall.precision import choose_numerics
 
 HEAD_LR = 1e-3
 TRUNK_LR = 1e-4
+# Ways of torch's optimizers to do the same, or what is done in one of them alone.
+OPTIMIZER_KINDS = {"fused", "foreach", "capturable", "differentiable"}
 
 
 class TrainingStopped(Exception):  # noqa: N818 - a signal, as StopIteration
     """A callback has ended the training."""
 
 
-class CellNet(NeuralNetClassifier):
+class CellNet(EpochLoop):
     """skorch's classifier with scikit-learn's manners; :class:`CNNClassifier` adds the images."""
 
     # skorch sets these in its constructor; scikit-learn wants nothing fitted there.
@@ -155,8 +154,13 @@ class CellNet(NeuralNetClassifier):
             others = [p for (_, p), inside in zip(learned, in_trunk, strict=True) if not inside]
             slow = options["lr"] * TRUNK_LR / HEAD_LR
             groups = ([{"params": others}, {"params": trunk, "lr": slow}],)
-        if "weight_decay" in inspect.signature(self.optimizer).parameters:
+        known = inspect.signature(self.optimizer).parameters
+        if "weight_decay" in known:
             options.setdefault("weight_decay", self.weight_decay)
+        chosen = OPTIMIZER_KINDS & options.keys()
+        if "fused" in known and not chosen and self.device_.type in ("cpu", "cuda"):
+            # One pass over the weights and their statistics a step, instead of a dozen.
+            options["fused"] = True
         return groups, options
 
     # -- data ---------------------------------------------------------------------------------
@@ -169,93 +173,7 @@ class CellNet(NeuralNetClassifier):
         # The split was made before the data sets: only the one trained on is augmented.
         return X, X.valid
 
-    def get_iterator(self, dataset, training=False):
-        # Whole batches are read at once, in an order drawn here, and none has a single row.
-        name = "iterator_train" if training else "iterator_valid"
-        options = {"batch_size": self.batch_size, "shuffle": training} | self.get_params_for(name)
-        batch_size, shuffle = options.pop("batch_size"), options.pop("shuffle")
-        batches = RowBatches(len(dataset), batch_size if batch_size > 0 else len(dataset), shuffle)
-        # A loader draws a seed for workers; by default from torch's own generator.
-        own = {"batch_sampler": batches, "collate_fn": take_batch, "generator": torch.Generator()}
-        options = own | options
-        return getattr(self, name)(dataset, **options)
-
-    # -- steps --------------------------------------------------------------------------------
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        vars(self).pop("best_epoch_", None)
-        self._average = None
-        if self.ema_decay is not None:
-            self._average = MovingAverage(self.module_, self.ema_decay)
-        self._augmentation = None if self.module_.is_fixed else make_augmentation(self.augment)
-
-    def on_train_end(self, net, **kwargs):
-        if self._average is not None:
-            copy_state(self._average.state, self.module_)
-
-    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
-        epoch = len(self.history) - 1
-        self.module_.freeze(*[self.module_.extractor] if epoch < self.unfreeze_after else [])
-        if hasattr(dataset_train.read, "set_epoch"):
-            dataset_train.read.set_epoch(epoch)
-
-    def get_kept_state(self):
-        """The weights that would be kept if training ended now, by name."""
-        if self._average is not None:
-            return self._average.state
-        return self.module_.learned_state()
-
-    def run_single_epoch(self, iterator, training, *args, **kwargs):
-        # What is validated is what would be kept.
-        averaged = self._average is not None and not training
-        with self._average.applied() if averaged else nullcontext():
-            super().run_single_epoch(iterator, training, *args, **kwargs)
-
-    def train_step(self, batch, **fit_params):
-        # Here, where neither validation nor prediction passes, and on the device.
-        inputs, targets = batch
-        if self._augmentation is not None:
-            images = inputs["images"].to(self.module_.device)
-            batch = inputs | {"images": self._augmentation(images)}, targets
-        return super().train_step(batch, **fit_params)
-
-    def infer(self, x, **fit_params):
-        # Rows are padded so that a prediction does not depend on its batch, and so that batch
-        # normalisation never trains on a single row.
-        kind, rows = next((name, x[name]) for name in ("images", "features") if name in x)
-        if self.module_.training:
-            multiple = 2 if len(rows) == 1 else 1
-        else:
-            multiple = choose_multiple(len(rows), self.image_size_) if kind == "images" else BLOCK
-        rows = rows.to(self.module_.device)
-        return run_padded(lambda padded: self.module_(**{kind: padded}), rows, multiple)
-
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        # Weights of rows and classes enter here, whatever the criterion.
-        y_true = y_true.to(y_pred.device)
-        if "sample_weight" not in X:
-            return self.criterion_(y_pred, y_true)
-        if not hasattr(self.criterion_, "reduction"):
-            raise ValueError(
-                f"criterion={self.criterion.__name__} cannot weigh rows, because it has no "
-                "attribute `reduction`; fit without sample_weight and class_weight, or add it"
-            )
-        reduction, self.criterion_.reduction = self.criterion_.reduction, "none"
-        try:
-            losses = self.criterion_(y_pred, y_true)
-        finally:
-            self.criterion_.reduction = reduction
-        return (losses * X["sample_weight"].to(losses)).mean()
-
-    def on_batch_end(self, net, batch=None, training=False, y_pred=None, **step):
-        if training and self._average is not None:
-            self._average.update()
-        # For the accuracies of `history`.
-        hits = y_pred.argmax(dim=1).cpu() == batch[1]
-        self.history.record_batch(
-            "train_acc" if training else "valid_acc", hits.float().mean().item()
-        )
+    # -- epochs ------------------------------------------------------------------------------
 
     def on_epoch_end(self, net, **datasets):
         # For the learning rate of `history`, and because NaN would only show in the predictions.
@@ -284,6 +202,7 @@ class CellNet(NeuralNetClassifier):
             super().load_params(*args, **kwargs)
         finally:
             self.device = device
+        self._session = None
         self._renew_trunk_key()
 
     # -- where the weights are ----------------------------------------------------------------
@@ -292,15 +211,23 @@ class CellNet(NeuralNetClassifier):
     def _on_device(self):
         """Have the network on its device for a while."""
         home = self.module_.device
-        self.module_.to(resolve_device(self.device))
+        device = resolve_device(self.device)
+        self.module_.to(device)
+        self._choose_numerics(device)
         try:
             yield
         finally:
             self.module_.to(home)
 
+    def _choose_numerics(self, device):
+        """Have the trunk computed as is best on a device."""
+        numerics = choose_numerics(self.precision, self.backbone, device)
+        self.module_.extractor.numerics = numerics
+        return numerics
+
     def _put_away(self, keep_optimizer):
         """Keep the weights once: no gradients, and no optimizer unless training goes on."""
-        self._average = self._augmentation = None
+        self._average = self._augmentation = self._made_part = None
         self.module_.freeze()
         self.module_.zero_grad(set_to_none=True)
         self.module_.eval()
@@ -320,12 +247,12 @@ class CellNet(NeuralNetClassifier):
     def _forget(self):
         """Be unfitted again."""
         self.initialized_ = False
-        for name in ("module_", "optimizer_", "_average", "_augmentation"):
+        for name in ("module_", "optimizer_", "_average", "_augmentation", "_made_part"):
             vars(self).pop(name, None)
 
     def __getstate__(self):
         # skorch pickles CUDA tensors in a file of their own; here they go to the CPU.
-        state = vars(self).copy()
+        state = vars(self) | {"_made_part": None}
         if self.initialized_ and self.module_.device.type != "cpu":
             copy = CellNet.__new__(type(self))
             # Copied together, so that the optimizer's weights are the module's.

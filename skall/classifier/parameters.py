@@ -4,6 +4,7 @@ import inspect
 from difflib import get_close_matches
 from numbers import Integral
 
+import torch
 from sklearn.callback import FitCallback
 from torch import nn
 
@@ -13,7 +14,7 @@ from skall.parameters import NETWORK_VALUES, check_values, integer, one_of, or_n
 
 COMPONENTS = (
     *("optimizer", "lr_schedule", "criterion"),
-    *("iterator_train", "iterator_valid", "callbacks"),
+    *("iterator_train", "iterator_valid", "callbacks", "compile"),
 )
 
 
@@ -60,10 +61,10 @@ def _arguments(estimator, component):
         callbacks = estimator.callbacks
         usable = callbacks is None or isinstance(callbacks, list)
         return [name for name, _ in estimator._uniquely_named_callbacks()] if usable else None
-    part = getattr(estimator, component)
+    part = torch.compile if component == "compile" else getattr(estimator, component)
     if component == "lr_schedule" and isinstance(part, str):
         part = SCHEDULES.get(part)
-    if not inspect.isclass(part):
+    if not inspect.isclass(part) and component != "compile":
         return None
     parameters = inspect.signature(part).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
@@ -130,6 +131,7 @@ VALUES = NETWORK_VALUES | {
     ),
     "train_split": (or_none(callable), "None or a splitter such as skorch.dataset.ValidSplit"),
     "warm_start": (one_of(True, False), "True or False"),
+    "compile": (one_of(True, False), "True or False"),
     "verbose": (lambda value: isinstance(value, Integral), "an integer"),
 }
 

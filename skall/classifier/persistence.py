@@ -1,8 +1,9 @@
-"""Fitted classifiers as files: weights in safetensors, the rest in JSON."""
+"""Fitted classifiers as files: weights in safetensors, the rest in JSON, and a model in ONNX."""
 
 import inspect
 import json
 import os
+from hashlib import blake2b
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -14,28 +15,39 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
 import skall
+from skall.classifier.exporting import export_model
 from skall.files import write_file
 from skall.randomness import draw_seed, seeded
 
 FORMAT = 1
 WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "classifier.json"
+MODEL_FILE = "model.onnx"
+FORMATS = ("safetensors", "onnx")
 
 
-def save_classifier(classifier, folder):
+def save_classifier(classifier, folder, format="safetensors"):
     """Write a fitted classifier into a folder; each file is complete or absent.
 
     Parameters
     ----------
     classifier : CNNClassifier
     folder : path
+    format : {"safetensors", "onnx"}, default="safetensors"
+        ``"onnx"`` adds the model of :func:`skall.classifier.exporting.export_model`.
 
     Raises
     ------
     TypeError
         For a parameter or a class label that JSON cannot hold.
+    ValueError
+        For another format.
+    ImportError, ValueError, RuntimeError
+        Where the network cannot be exported; nothing is written then.
     """
     check_is_fitted(classifier)
+    if format not in FORMATS:
+        raise ValueError(f"format={format!r}; possible are {', '.join(map(repr, FORMATS))}")
     description = {
         "format": FORMAT,
         "skall": skall.__version__,
@@ -47,14 +59,22 @@ def save_classifier(classifier, folder):
         "best_epoch": getattr(classifier, "best_epoch_", None),
         "n_threads": classifier.n_threads_,
         "precision": classifier.precision_,
+        "memory_format": classifier.memory_format_,
         "device": str(classifier.device_),
         "history": json.loads(json.dumps(classifier.history_.to_list(), default=float)),
     }
+    model = export_model(classifier) if format == "onnx" else None
+    description["model"] = None if model is None else _digest(model)
     folder = Path(folder)
     state = classifier.module_.state_dict()
     # Tensors that share memory or are strided are not for safetensors.
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
     write_file(folder / WEIGHTS_FILE, lambda path: save_file(state, path))
+    if model is None:
+        # One that an earlier save left is of other weights.
+        (folder / MODEL_FILE).unlink(missing_ok=True)
+    else:
+        write_file(folder / MODEL_FILE, lambda path: path.write_bytes(model))
     text = json.dumps(description, indent=1, allow_nan=True)
     write_file(folder / DESCRIPTION_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
@@ -115,6 +135,45 @@ def read_folder(folder):
     return description, state
 
 
+def read_model(folder, description):
+    """The ONNX model that :func:`save_classifier` wrote with a description.
+
+    Parameters
+    ----------
+    folder : path
+    description : dict
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    ValueError
+        Where it is damaged, or not of the weights in the folder.
+    """
+    path = Path(folder) / MODEL_FILE
+    try:
+        model = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise FileNotFoundError(
+            f"{str(folder)!r} holds no {MODEL_FILE}, which other runtimes than torch need; "
+            "save(folder, format='onnx') writes it"
+        ) from exc
+    if _digest(model) != description.get("model"):
+        raise ValueError(
+            f"{str(path)!r} is damaged, or was not written with the other files in the folder; "
+            "save(folder, format='onnx') writes them anew"
+        )
+    return model
+
+
+def _digest(model):
+    return blake2b(model, digest_size=16).hexdigest()
+
+
 def restore(classifier, description, state):
     """Fit an unfitted classifier with what was read, instead of with images.
 
@@ -144,6 +203,8 @@ def restore(classifier, description, state):
     classifier.n_iter_ = description["n_iter"]
     classifier.n_threads_ = description["n_threads"]
     classifier.precision_ = description["precision"]
+    # Folders of before it was recorded have none.
+    classifier.memory_format_ = description.get("memory_format", "channels_last")
     if description["best_epoch"] is not None:
         classifier.best_epoch_ = description["best_epoch"]
     if description["feature_names_in"]:

@@ -9,9 +9,11 @@ import torch
 
 from skall.augmentation import View
 from skall.cache import get_store
+from skall.classifier.holding import Held, hold
 from skall.classifier.inner_split import hold_out, split_by_user
 from skall.classifier.training import CellDataset
 from skall.extraction import extract_features
+from skall.images.rows import FileImages
 
 
 def make_prediction_set(net, images):
@@ -54,22 +56,40 @@ def make_training_set(net, images, learned):
         rows = learned.take(valid)
         valid = CellDataset(*_make_reader(net, images, rows.rows), rows.targets, rows.weights)
     rows = learned.take(train)
-    if net.augment is not None and net.module_.is_fixed:
-        extract = partial(_extract_view, net, images)
-        reader = ViewReader(extract, rows.rows, rows.copies, net.augment_views), "features"
-    else:
-        reader = _make_reader(net, images, rows.rows)
-    return CellDataset(*reader, rows.targets, rows.weights, valid)
+    return CellDataset(*_make_training_reader(net, images, rows), rows.targets, rows.weights, valid)
 
 
-def _make_reader(net, images, rows):
+def _make_training_reader(net, images, rows):
+    """What reads rows to train on, and the kind of what it reads."""
+    module = net.module_
+    if net.augment is None:
+        return _make_reader(net, images, rows.rows, held=True)
+    if module.front is None or not (module.is_fixed or net.augment_views > 1):
+        return _read_images(net, images, rows.rows, held=True)
+    extract = partial(_extract_view, net, images)
+    return ViewReader(extract, rows.rows, rows.copies, net.augment_views), "features"
+
+
+def _make_reader(net, images, rows, held=False):
     """What reads rows as they are, and the kind of what it reads."""
-    if net.module_.is_fixed:
-        each, places = np.unique(rows, return_inverse=True)
-        features = _extract(net, images, each, key=net.trunk_key_)
-        return RowReader(features.__getitem__, places), "features"
+    if net.module_.front is None:
+        return _read_images(net, images, rows, held)
+    each, places = np.unique(rows, return_inverse=True)
+    features = _extract(net, images, each, key=net.trunk_key_)
+    read = features.__getitem__
+    if held:
+        read = hold(read, len(each), net.module_.device)
+    return RowReader(read, places), "features"
+
+
+def _read_images(net, images, rows, held):
     read = partial(images.read_batch, size=net.image_size_, store=get_store(net.memory))
-    return RowReader(read, rows), "images"
+    if held:
+        each, places = np.unique(rows, return_inverse=True)
+        kept = hold(lambda places: read(each[places]), len(each), net.module_.device)
+        if isinstance(kept, Held):
+            return RowReader(kept, places), "images"
+    return RowReader(read, rows, reads_files=isinstance(images, FileImages)), "images"
 
 
 def _extract_view(net, images, rows, number):
@@ -80,8 +100,8 @@ def _extract_view(net, images, rows, number):
 
 def _extract(net, images, rows, **options):
     """Features of rows, each given once."""
-    extractor, store = net.module_.extractor.eval(), get_store(net.memory)
-    return extract_features(extractor, images, rows, net.image_size_, store=store, **options)
+    front, store = net.module_.front, get_store(net.memory)
+    return extract_features(front, images, rows, net.image_size_, store=store, **options)
 
 
 @dataclass(frozen=True)
@@ -94,10 +114,13 @@ class RowReader:
         ``read(rows)`` returns a tensor.
     rows : ndarray of int
         The row of each item.
+    reads_files : bool, default=False
+        Whether reading takes so long that the next batch should be read ahead.
     """
 
     read: Callable
     rows: np.ndarray
+    reads_files: bool = False
 
     def __call__(self, items):
         return self.read(self.rows[items])
@@ -135,7 +158,6 @@ class ViewReader:
                 self._views[view] = self.extract(self.rows, view)
 
     def __call__(self, items):
-        views = (self.epoch + self.copies[items]) % self.n_views
-        places = self.places[items]
-        pairs = zip(views.tolist(), places.tolist(), strict=True)
-        return torch.stack([self._views[view][place] for view, place in pairs])
+        views, places = (self.epoch + self.copies[items]) % self.n_views, self.places[items]
+        features = [self._views[view][[place]] for view, place in zip(views, places, strict=True)]
+        return torch.cat(features)

@@ -11,7 +11,9 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from skall.classifier import CNNClassifier
 from skall.comparison.record import describe_value
+from skall.device import resolve_device
 from skall.features import CNNFeatures
+from skall.precision import choose_numerics
 from skall.registry import get_backbone
 from skall.summary import measure_backbone, summarize
 
@@ -100,8 +102,9 @@ def describe_network(estimator, n_classes):
     dict or None
         ``trainable``, ``non_trainable``: numbers of parameters; ``macs``: multiply-accumulates for
         one image; both added up where there are several networks. ``trained``: which part, in
-        words. ``weights``, ``image_size``, ``feature_shape``, ``mean``, ``std``, ``license`` and
-        ``url``: those of the first; ``backbone``: the names of all.
+        words. ``weights``, ``image_size``, ``feature_shape``, ``mean``, ``std``, ``license``,
+        ``url``, and ``precision`` and ``memory_format`` on this machine: those of the first;
+        ``backbone``: the names of all.
     """
     networks = find_networks(estimator)
     if not networks:
@@ -109,6 +112,7 @@ def describe_network(estimator, n_classes):
     sizes = [_measure(network, n_classes) for network in networks]
     first = networks[0]
     backbone = get_backbone(first.backbone)
+    numerics = choose_numerics(first.precision, first.backbone, resolve_device(first.device))
     return {
         **{key: sum(s[key] for s in sizes) for key in ("trainable", "non_trainable", "macs")},
         "feature_shape": list(sizes[0]["feature_shape"]),
@@ -118,6 +122,7 @@ def describe_network(estimator, n_classes):
         "image_size": first.image_size or backbone.input_size,
         **{key: list(getattr(backbone, key)) for key in ("mean", "std")},
         **{"license": backbone.license, "url": backbone.url},
+        **{"precision": numerics.precision, "memory_format": numerics.memory_format},
     }
 
 

@@ -84,11 +84,22 @@ def _describe_training(comparison, networks):
             for row in rates.rename(columns=str).itertuples()
         )
         sentences.append(f"Learning rates of the first epoch: {used}.")
+    sentences.append(_describe_numerics(networks))
     tuned = {key: text for key, text in comparison.protocol_.items() if key.startswith("tune ")}
     if tuned:
         listed = "; ".join(f"{key.removeprefix('tune ')}: {text}" for key, text in tuned.items())
         sentences.append(f"Chosen in every fold, whatever stands above, among {listed}.")
     return " ".join(sentences)
+
+
+def _describe_numerics(networks):
+    """The precision of the trunks; folders of before it was recorded do not know it."""
+    by_precision = {}
+    for name, about in networks.items():
+        precision = about["network"].get("precision", "a precision that is not recorded")
+        by_precision.setdefault(precision, []).append(name)
+    parts = [f"{precision} ({', '.join(names)})" for precision, names in by_precision.items()]
+    return f"Trunks were computed in {'; '.join(parts)}."
 
 
 def _write_range(low, high):

@@ -1,0 +1,96 @@
+"""skall, as a user calls it."""
+
+import inspect
+import tempfile
+
+from sklearn.model_selection import cross_validate
+
+import skall
+from contestants import NotThere
+from contestants.inputs import list_files, read_decoded
+from contestants.timing import Timer
+from skall.cache import IN_PROCESS
+
+
+def make_estimator(task, **params):
+    """The estimator of a task."""
+    return skall.get_estimator(
+        task["network"],
+        weights=task["weights"],
+        image_size=task["size"],
+        batch_size=task["batch_size"],
+        device="cpu",
+        # A random trunk without a seed would be another one in each fold.
+        random_state=0,
+        **params,
+    )
+
+
+def prepare_frozen(task):
+    """A whole cross-validation of a frozen trunk, from files, with nothing in the cache."""
+    paths, targets = list_files(task)
+    net = make_estimator(task, trainable="head", head=task["head"], max_epochs=task["epochs"])
+
+    def run():
+        IN_PROCESS.clear()
+        with Timer() as timer:
+            result = cross_validate(
+                net,
+                paths.reshape(-1, 1),
+                targets,
+                cv=task["folds"],
+                return_estimator=True,
+                error_score="raise",
+            )
+        precision = result["estimator"][0].precision_
+        return {"seconds": {"cross-validation": timer.seconds}, "precision": precision}
+
+    return run
+
+
+def prepare_training(task):
+    """Fit on decoded images: the step, from the seconds of the epoch, and the whole of `fit`."""
+    images, targets = read_decoded(task)
+
+    def run():
+        IN_PROCESS.clear()
+        net = make_estimator(task, max_epochs=1)
+        with Timer() as timer:
+            net.fit(images, targets)
+        step = net.history_frame_["dur"].iloc[-1] / task["steps"]
+        return {"seconds": {"step": step, "fit": timer.seconds}, "precision": net.precision_}
+
+    return run
+
+
+def prepare_prediction(task):
+    """Probabilities of one batch of decoded images, of which nothing is kept."""
+    images, net = _fit_once(task)
+    return _predict(net, images, task)
+
+
+def prepare_runtime(task, runtime):
+    """The same with what was exported, in another runtime."""
+    if "runtime" not in inspect.signature(skall.load).parameters:
+        raise NotThere("skall.load has no parameter runtime")
+    images, net = _fit_once(task)
+    with tempfile.TemporaryDirectory() as folder:
+        net.save(folder, format="onnx")
+        return _predict(skall.load(folder, runtime=runtime), images, task)
+
+
+def _fit_once(task):
+    images, targets = read_decoded(task)
+    net = make_estimator(task, max_epochs=1, memory=None)
+    return images[: task["batch_size"]], net.fit(images, targets)
+
+
+def _predict(net, images, task):
+    def run():
+        with Timer() as timer:
+            for _ in range(task["repeats"]):
+                net.predict_proba(images)
+        precision = getattr(net, "precision_", "float32")
+        return {"seconds": {"batch": timer.seconds / task["repeats"]}, "precision": precision}
+
+    return run

@@ -1,0 +1,227 @@
+"""What a training does in each epoch and step, with one wait for the device an epoch."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+
+import torch
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from skall.acceleration import accelerate
+from skall.augmentation import make_augmentation
+from skall.classifier.stopping import MovingAverage, copy_state
+from skall.classifier.training import RowBatches, take_batch
+from skall.extraction import PASS_SIZE, make_probe
+from skall.network import BLOCK, choose_multiple, run_padded
+
+# Images that a GPU predicts at once, if its memory is enough for so many.
+GPU_PASS_SIZE = 512
+
+
+class EpochLoop(NeuralNetClassifier):
+    """skorch's loop over epochs and batches, as :class:`CellNet` has it."""
+
+    # The compiled or accelerated part of the network, and of which weights it was made.
+    _made_part = None
+
+    # -- epochs -------------------------------------------------------------------------------
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        vars(self).pop("best_epoch_", None)
+        self._average = None
+        if self.ema_decay is not None:
+            self._average = MovingAverage(self.module_, self.ema_decay)
+        changes = X.kind == "images"
+        self._augmentation = make_augmentation(self.augment) if changes else None
+
+    def on_train_end(self, net, **kwargs):
+        if self._average is not None:
+            copy_state(self._average.state, self.module_)
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
+        epoch = len(self.history) - 1
+        self.module_.freeze(*[self.module_.extractor] if epoch < self.unfreeze_after else [])
+        if hasattr(dataset_train.read, "set_epoch"):
+            dataset_train.read.set_epoch(epoch)
+
+    def get_kept_state(self):
+        """The weights that would be kept if training ended now, by name."""
+        if self._average is not None:
+            return self._average.state
+        return self.module_.learned_state()
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        # As skorch's, but scores stay on the device until the epoch is over.
+        if iterator is None:
+            return
+        # What is validated is what would be kept.
+        averaged = self._average is not None and not training
+        n_batches = 0
+        try:
+            with self._average.applied() if averaged else nullcontext():
+                for batch in _read_ahead(iterator):
+                    self.notify("on_batch_begin", batch=batch, training=training)
+                    step = step_fn(batch, **fit_params)
+                    self._record_batch(prefix, batch, step)
+                    self.notify("on_batch_end", batch=batch, training=training, **step)
+                    n_batches += 1
+        finally:
+            self._fetch_scores()
+        self.history.record(prefix + "_batch_count", n_batches)
+
+    def _record_batch(self, prefix, batch, step):
+        targets = batch[1].to(step["y_pred"].device)
+        hits = step["y_pred"].detach().argmax(dim=1) == targets
+        self.history.record_batch(f"{prefix}_loss", step["loss"].detach())
+        self.history.record_batch(f"{prefix}_acc", hits.float().mean())
+        self.history.record_batch(f"{prefix}_batch_size", len(targets))
+
+    def _fetch_scores(self):
+        """Bring this epoch's scores from the device, all at once."""
+        records = [
+            (batch, name)
+            for batch in self.history[-1]["batches"]
+            for name, value in batch.items()
+            if torch.is_tensor(value)
+        ]
+        if records:
+            values = torch.stack([batch[name].float() for batch, name in records]).tolist()
+            for (batch, name), value in zip(records, values, strict=True):
+                batch[name] = value
+
+    def on_batch_end(self, net, batch=None, training=False, **step):
+        if training and self._average is not None:
+            self._average.update()
+
+    # -- data ---------------------------------------------------------------------------------
+
+    def get_iterator(self, dataset, training=False, batch_size=None):
+        # Whole batches are read at once, in an order drawn here, and none has a single row.
+        name = "iterator_train" if training else "iterator_valid"
+        batch_size = batch_size or self.batch_size
+        options = {"batch_size": batch_size, "shuffle": training} | self.get_params_for(name)
+        batch_size, shuffle = options.pop("batch_size"), options.pop("shuffle")
+        batches = RowBatches(len(dataset), batch_size if batch_size > 0 else len(dataset), shuffle)
+        # A loader draws a seed for workers; by default from torch's own generator.
+        own = {"batch_sampler": batches, "collate_fn": take_batch, "generator": torch.Generator()}
+        options = own | options
+        return getattr(self, name)(dataset, **options)
+
+    # -- steps --------------------------------------------------------------------------------
+
+    def _set_training(self, training=True):
+        # skorch goes through all layers for every batch.
+        if self.module_.training != training or self.criterion_.training != training:
+            super()._set_training(training)
+
+    def train_step(self, batch, **fit_params):
+        # Here, where neither validation nor prediction passes, and on the device.
+        inputs, targets = batch
+        if self._augmentation is not None:
+            images = inputs["images"].to(self.module_.device)
+            batch = inputs | {"images": self._augmentation(images)}, targets
+        return super().train_step(batch, **fit_params)
+
+    def infer(self, x, accelerated=False, **fit_params):
+        # Rows are padded so that a prediction does not depend on its batch, and so that batch
+        # normalisation never trains on a single row.
+        kind, rows = next((name, x[name]) for name in ("images", "features") if name in x)
+        if self.module_.training:
+            multiple = 2 if len(rows) == 1 else 1
+        elif kind == "features" and self.module_.is_fixed:
+            multiple = BLOCK
+        else:
+            multiple = choose_multiple(len(rows), self.image_size_)
+        rows = rows.to(self.module_.device)
+        part = self._choose_part(kind, rows, accelerated)
+        return run_padded(lambda padded: self.module_.classify(part(padded)), rows, multiple)
+
+    def _choose_part(self, kind, rows, accelerated):
+        """What turns such rows into what the head takes."""
+        part = self.module_.extractor if kind == "images" else self.module_.back
+        if part is None:
+            return nn.Identity()
+        if self.compile:
+            return self._make_part(part, kind, None, self._compile)
+        if accelerated:
+            weights = part.state_dict(keep_vars=True).values()
+            versions = [(id(tensor), tensor._version) for tensor in weights]
+            sample = make_probe(self.image_size_, rows.device) if kind == "images" else rows[:1]
+            return self._make_part(part, kind, versions, lambda part: accelerate(part, sample))
+        return part
+
+    def _make_part(self, part, kind, versions, make):
+        """The part that was made of this one, if it is not out of date."""
+        made_of = kind, versions, id(self.module_), str(self.module_.device), part.numerics
+        found = self._made_part
+        if found is None or found[0] != made_of:
+            found = self._made_part = made_of, make(part)
+        return found[1]
+
+    def _compile(self, part):
+        # CUDA graphs take away the cost of launching small kernels.
+        mode = "reduce-overhead" if self.module_.device.type == "cuda" else "default"
+        return torch.compile(part, **({"mode": mode} | self.get_params_for("compile")))
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        # Weights of rows and classes enter here, whatever the criterion.
+        y_true = y_true.to(y_pred.device)
+        if "sample_weight" not in X:
+            return self.criterion_(y_pred, y_true)
+        if not hasattr(self.criterion_, "reduction"):
+            raise ValueError(
+                f"criterion={self.criterion.__name__} cannot weigh rows, because it has no "
+                "attribute `reduction`; fit without sample_weight and class_weight, or add it"
+            )
+        reduction, self.criterion_.reduction = self.criterion_.reduction, "none"
+        try:
+            losses = self.criterion_(y_pred, y_true)
+        finally:
+            self.criterion_.reduction = reduction
+        return (losses * X["sample_weight"].to(losses)).mean()
+
+    # -- prediction ---------------------------------------------------------------------------
+
+    def forward_iter(self, X, training=False, device="cpu"):
+        # In batches that suit the device, through a network made for prediction.
+        dataset = self.get_dataset(X)
+        pass_size = PASS_SIZE if self.module_.device.type == "cpu" else GPU_PASS_SIZE
+        for inputs, _ in self.get_iterator(dataset, batch_size=pass_size):
+            self._set_training(training)
+            with torch.set_grad_enabled(training):
+                yield self._respond(inputs, accelerated=not training).to(device)
+        if len(dataset) > PASS_SIZE and not self.compile:
+            # It is a copy of the weights, and made again in less time than this took.
+            self._made_part = None
+
+    def _respond(self, inputs, accelerated):
+        """Logits of a batch, in parts of it where the memory of the device is too small."""
+        try:
+            return self.infer(inputs, accelerated=accelerated)
+        except torch.OutOfMemoryError:
+            half = len(next(iter(inputs.values()))) // 2
+            if half < BLOCK:
+                raise
+        halves = [{name: rows[part] for name, rows in inputs.items()} for part in _halve(half)]
+        return torch.cat([self._respond(part, accelerated) for part in halves])
+
+
+def _halve(half):
+    return slice(None, half), slice(half, None)
+
+
+def _read_ahead(iterator):
+    """Batches, each read while the one before is at work, where files are read."""
+    reads_files = getattr(getattr(iterator.dataset, "read", None), "reads_files", False)
+    if not reads_files or getattr(iterator, "num_workers", 0):
+        yield from iterator
+        return
+    batches = iter(iterator)
+    # The first one here: the order of the rows is drawn from the generator of this thread.
+    batch = next(batches, None)
+    with ThreadPoolExecutor(1) as pool:
+        while batch is not None:
+            later = pool.submit(next, batches, None)
+            yield batch
+            batch = later.result()

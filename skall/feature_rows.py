@@ -1,0 +1,104 @@
+"""Features of many images: in memory, or in a temporary file."""
+
+import os
+from tempfile import TemporaryFile, gettempdir
+from weakref import finalize
+
+import numpy as np
+import torch
+
+# Beyond these bytes, the features of one training are read from a file, batch by batch.
+MOST_BYTES = 1_000_000_000
+
+
+def make_rows(n_rows, shape):
+    """Room for float32 features of rows.
+
+    Parameters
+    ----------
+    n_rows : int
+    shape : tuple of int
+        Of the features of one row.
+
+    Returns
+    -------
+    ArrayRows or FileRows
+    """
+    small = 4 * n_rows * int(np.prod(shape)) <= MOST_BYTES
+    return (ArrayRows if small else FileRows)(n_rows, shape)
+
+
+class ArrayRows:
+    """float32 rows in memory.
+
+    Parameters
+    ----------
+    n_rows : int
+    shape : tuple of int
+        Of one row.
+    """
+
+    def __init__(self, n_rows, shape):
+        self.array = np.empty((n_rows, *shape), np.float32)
+        self.tensor = torch.from_numpy(self.array)
+
+    def __setitem__(self, row, features):
+        self.array[row] = features
+
+    def __getitem__(self, rows):
+        """Rows of these numbers as a tensor."""
+        return self.tensor[rows]
+
+    def numpy(self):
+        """All rows as one array."""
+        return self.array
+
+
+class FileRows:
+    """float32 rows in a temporary file, which goes with the object.
+
+    Read, and not mapped into memory, so that what was read once does not stay there.
+
+    Parameters
+    ----------
+    n_rows : int
+    shape : tuple of int
+        Of one row.
+    """
+
+    def __init__(self, n_rows, shape):
+        self.shape = (n_rows, *shape)
+        self.n_bytes = 4 * int(np.prod(shape))
+        # Unbuffered: processes that load batches share the file.
+        self.file = TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the object
+        finalize(self, self.file.close)
+
+    def __setitem__(self, row, features):
+        self.file.seek(row * self.n_bytes)
+        left = memoryview(np.ascontiguousarray(features)).cast("B")
+        try:
+            while left:
+                left = left[self.file.write(left) :]
+        except OSError as exc:
+            exc.add_note(
+                f"features of {self.shape[0]} images take {self.shape[0] * self.n_bytes} bytes in "
+                f"{gettempdir()}; the environment variable TMPDIR names another folder"
+            )
+            raise
+
+    def __getitem__(self, rows):
+        """Rows of these numbers as a tensor."""
+        found = np.empty((len(rows), *self.shape[1:]), np.float32)
+        for place, row in zip(found, rows, strict=True):
+            place[...] = np.frombuffer(self._read(int(row)), np.float32).reshape(place.shape)
+        return torch.from_numpy(found)
+
+    def _read(self, row):
+        if hasattr(os, "pread"):
+            return os.pread(self.file.fileno(), self.n_bytes, row * self.n_bytes)
+        self.file.seek(row * self.n_bytes)
+        return self.file.read(self.n_bytes)
+
+    def numpy(self):
+        """All rows as one array."""
+        return self[range(self.shape[0])].numpy()
