@@ -10,13 +10,10 @@ Exits with 1 where that is above 3 GB, or grows with the folds by more than a te
 
 import argparse
 import os
-import platform
-import re
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +22,8 @@ import numpy as np
 import pandas as pd
 from paper_tables import to_markdown
 from PIL import Image
+from processor import name_processor
+from reporting import name_results
 
 from skall import compare, datasets, tune_allocator
 from skall.cache import IN_PROCESS
@@ -158,16 +157,6 @@ def judge(table):
     return wrong
 
 
-def name_results():
-    """A file that is named by the processor and the versions."""
-    processor = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        processor = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())[1]
-    hardware = re.sub(r"[^a-z0-9]+", "-", f"{processor} {os.cpu_count()} cores".lower())
-    return f"memory_{hardware}_torch{version('torch').partition('+')[0]}.csv"
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="2,000 images instead of 20,000")
@@ -181,7 +170,7 @@ def main(argv=None):
     print(to_markdown(table.set_index("run")))
     out = arguments.out
     if out is None and n_images == 20_000:
-        out = Path(__file__).parent / "results" / name_results()
+        out = name_results("memory", f"cpu-{name_processor()}-{os.cpu_count()}-cores")
     if out:
         table.round(3).to_csv(out, index=False)
     wrong = judge(table)
