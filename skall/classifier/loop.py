@@ -18,11 +18,37 @@ from skall.network import BLOCK, choose_multiple, run_padded
 GPU_PASS_SIZE = 512
 
 
+class MadePart:
+    """The part of a network that was compiled or made for prediction; copies start without it.
+
+    An object of its own, because prediction must leave the attributes of an estimator as they are.
+    """
+
+    def __init__(self):
+        self.clear()
+
+    def clear(self):
+        """Forget the part."""
+        self._found = None, None
+
+    def get(self, made_of, make):
+        """The part that was made of this, or what ``make()`` makes."""
+        # Read at once: another thread may predict.
+        known, part = self._found
+        if known != made_of:
+            part = make()
+            self._found = made_of, part
+        return part
+
+    def __bool__(self):
+        return self._found[1] is not None
+
+    def __reduce__(self):
+        return MadePart, ()
+
+
 class EpochLoop(NeuralNetClassifier):
     """skorch's loop over epochs and batches, as :class:`CellNet` has it."""
-
-    # The compiled or accelerated part of the network, and of which weights it was made.
-    _made_part = None
 
     # -- epochs -------------------------------------------------------------------------------
 
@@ -154,10 +180,7 @@ class EpochLoop(NeuralNetClassifier):
     def _make_part(self, part, kind, versions, make):
         """The part that was made of this one, if it is not out of date."""
         made_of = kind, versions, id(self.module_), str(self.module_.device), part.numerics
-        found = self._made_part
-        if found is None or found[0] != made_of:
-            found = self._made_part = made_of, make(part)
-        return found[1]
+        return self._made_part.get(made_of, lambda: make(part))
 
     def _compile(self, part):
         # CUDA graphs take away the cost of launching small kernels.
@@ -193,7 +216,7 @@ class EpochLoop(NeuralNetClassifier):
                 yield self._respond(inputs, accelerated=not training).to(device)
         if len(dataset) > PASS_SIZE and not self.compile:
             # It is a copy of the weights, and made again in less time than this took.
-            self._made_part = None
+            self._made_part.clear()
 
     def _respond(self, inputs, accelerated):
         """Logits of a batch, in parts of it where the memory of the device is too small."""

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from torch import nn
 
-from skall.classifier.loop import EpochLoop
+from skall.classifier.loop import EpochLoop, MadePart
 from skall.classifier.parameters import check_names, list_parameters
 from skall.classifier.schedule import WarmUp, make_schedule
 from skall.classifier.stopping import BestEpoch
@@ -116,6 +116,7 @@ class CellNet(EpochLoop):
         with self._current_init_context("module"):
             self.initialize_module()
         self.module_.to(self.device_)
+        self._made_part = MadePart()
 
     def _initialize_criterion(self, reason=None):
         # As for the module.
@@ -227,7 +228,9 @@ class CellNet(EpochLoop):
 
     def _put_away(self, keep_optimizer):
         """Keep the weights once: no gradients, and no optimizer unless training goes on."""
-        self._average = self._augmentation = self._made_part = None
+        self._average = self._augmentation = None
+        if not self.compile:
+            self._made_part = MadePart()
         self.module_.freeze()
         self.module_.zero_grad(set_to_none=True)
         self.module_.eval()
@@ -252,7 +255,7 @@ class CellNet(EpochLoop):
 
     def __getstate__(self):
         # skorch pickles CUDA tensors in a file of their own; here they go to the CPU.
-        state = vars(self) | {"_made_part": None}
+        state = vars(self).copy()
         if self.initialized_ and self.module_.device.type != "cpu":
             copy = CellNet.__new__(type(self))
             # Copied together, so that the optimizer's weights are the module's.
