@@ -123,8 +123,8 @@ class CNNClassifier(EpochTasks, CellNet):
         Whether another `fit` goes on from the weights of the last, with a new optimizer.
     compile : bool, default=False
         Whether :func:`torch.compile` makes kernels for the trunk, with CUDA graphs on a GPU; its
-        arguments have the prefix ``compile__``. That takes a minute or so at the start of a
-        training, again in each process, and needs a C++ compiler. Results differ by rounding.
+        arguments have the prefix ``compile__``. That takes minutes at the start of a training,
+        again in each process, and needs a C++ compiler. Results differ by rounding.
     verbose : int, default=0
         1 prints skorch's table of epochs.
     **skorch_params

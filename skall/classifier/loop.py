@@ -183,9 +183,11 @@ class EpochLoop(NeuralNetClassifier):
         return self._made_part.get(made_of, lambda: make(part))
 
     def _compile(self, part):
-        # CUDA graphs take away the cost of launching small kernels.
-        mode = "reduce-overhead" if self.module_.device.type == "cuda" else "default"
-        return torch.compile(part, **({"mode": mode} | self.get_params_for("compile")))
+        options = self.get_params_for("compile")
+        if self.module_.device.type == "cuda" and not {"mode", "options", "backend"} & set(options):
+            # CUDA graphs take away the cost of launching small kernels.
+            options["mode"] = "reduce-overhead"
+        return torch.compile(part, **options)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         # Weights of rows and classes enter here, whatever the criterion.
