@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from skorch import NeuralNetClassifier
@@ -173,14 +174,17 @@ class EpochLoop(NeuralNetClassifier):
         if accelerated:
             weights = part.state_dict(keep_vars=True).values()
             versions = [(id(tensor), tensor._version) for tensor in weights]
-            sample = make_probe(self.image_size_, rows.device) if kind == "images" else rows[:1]
-            return self._make_part(part, kind, versions, lambda part: accelerate(part, sample))
+            return self._make_part(part, kind, versions, partial(self._accelerate, kind, rows))
         return part
 
     def _make_part(self, part, kind, versions, make):
         """The part that was made of this one, if it is not out of date."""
         made_of = kind, versions, id(self.module_), str(self.module_.device), part.numerics
         return self._made_part.get(made_of, lambda: make(part))
+
+    def _accelerate(self, kind, rows, part):
+        sample = make_probe(self.image_size_, rows.device) if kind == "images" else rows[:1]
+        return accelerate(part, sample)
 
     def _compile(self, part):
         options = self.get_params_for("compile")
