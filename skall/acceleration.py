@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 # Of the largest output: what rounding may change in a deep network is far below.
 TOLERANCE = 1e-3
@@ -112,7 +112,8 @@ def _find_pairs(module, x):
 def _fold(module, convolution, normalisation):
     """Fold one normalisation into a convolution, each given by its name."""
     conv, norm = module.get_submodule(convolution), module.get_submodule(normalisation)
-    module.set_submodule(convolution, fuse_conv_bn_eval(conv, norm))
+    statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
     # timm's normalisations have an activation of their own.
     rest = [getattr(norm, name) for name in ("drop", "act") if hasattr(norm, name)]
     module.set_submodule(normalisation, nn.Sequential(*rest))

@@ -5,13 +5,17 @@ from torch import nn
 
 from skall.extraction import digest_trunk
 from skall.network import FeatureExtractor, list_stages, probe
+from skall.recycling import Spare
 from skall.registry import get_backbone
-from skall.weights import build_trunk
+from skall.weights import build_trunk, identify_weights
 
 CANDIDATE_SIZES = (8, 16, 24, 32, 48, 64, 71, 75, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
 
 
-def build_extractor(name, weights, pooling, backbone=None):
+_spare = Spare()
+
+
+def build_extractor(name, weights, pooling, backbone=None, frozen=False):
     """The trunk of a backbone with its normalisation and pooling.
 
     Parameters
@@ -21,6 +25,9 @@ def build_extractor(name, weights, pooling, backbone=None):
     pooling : {"avg", "flatten", None}
     backbone : Backbone, optional
         What the name stands for, if it has been looked up.
+    frozen : bool, default=False
+        Nobody will change the trunk. The last such trunk of this process is not built again where
+        the extractor that had it is gone.
 
     Returns
     -------
@@ -28,11 +35,21 @@ def build_extractor(name, weights, pooling, backbone=None):
         In evaluation mode.
     """
     backbone = backbone or get_backbone(name)
-    trunk = build_trunk(name, weights, backbone)
-    return FeatureExtractor(trunk, backbone.mean, backbone.std, pooling).eval()
+    reusable = frozen and weights is not None
+    identity = (name, backbone, *identify_weights(name, weights)) if reusable else None
+    trunk = _spare.take(identity) if reusable else None
+    trunk = trunk or build_trunk(name, weights, backbone)
+    extractor = FeatureExtractor(trunk, backbone.mean, backbone.std, pooling).eval()
+    if reusable:
+        _spare.offer(identity, extractor)
+    return extractor
 
 
-def measure_features(extractor, name, size):
+# Shapes that were measured in this process, by what identifies the extractor and the size.
+_measured = {}
+
+
+def measure_features(extractor, name, size, key=None):
     """Shape of the features of one image.
 
     Parameters
@@ -42,6 +59,8 @@ def measure_features(extractor, name, size):
         The backbone's, for messages.
     size : int
         Height and width of the image in pixels.
+    key : bytes, optional
+        As :func:`make_key` gives it, so that the same extractor is measured once.
 
     Returns
     -------
@@ -53,6 +72,14 @@ def measure_features(extractor, name, size):
     ValueError
         Where the network cannot take this size, with those it can, or does not give features.
     """
+    if key is None:
+        return _measure(extractor, name, size)
+    if (key, size) not in _measured:
+        _measured[key, size] = _measure(extractor, name, size)
+    return _measured[key, size]
+
+
+def _measure(extractor, name, size):
     try:
         with torch.no_grad():
             images = torch.zeros(2, 3, size, size, device=extractor.mean.device)

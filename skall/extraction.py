@@ -7,8 +7,12 @@ import torch
 from skall.acceleration import accelerate
 from skall.feature_rows import make_rows
 from skall.network import BLOCK, choose_multiple, run_padded
+from skall.read_ahead import read_ahead
+from skall.recycling import Derived
 
 PASS_SIZE = 2 * BLOCK
+_digests = Derived()
+_accelerated = Derived()
 
 
 def digest_trunk(extractor):
@@ -22,12 +26,21 @@ def digest_trunk(extractor):
     -------
     bytes
     """
-    state = blake2b(digest_size=16)
-    layers = [type(module).__name__ for module in extractor.trunk.modules()]
-    state.update(f"{type(extractor.trunk)}{layers}{extractor.pooling}".encode())
-    for tensor in [extractor.mean, extractor.std, *extractor.trunk.state_dict().values()]:
-        state.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    trunk = extractor.trunk
+    state = blake2b(_digests.get(trunk, lambda: _digest_module(trunk)), digest_size=16)
+    state.update(f"{extractor.pooling}".encode())
+    for tensor in (extractor.mean, extractor.std):
+        state.update(tensor.cpu().numpy().tobytes())
     return state.digest()
+
+
+def _digest_module(module):
+    digest = blake2b(digest_size=16)
+    layers = [type(part).__name__ for part in module.modules()]
+    digest.update(f"{type(module)}{layers}".encode())
+    for tensor in module.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy())
+    return digest.digest()
 
 
 def extract_features(extractor, images, rows, size, *, store, key, view=None):
@@ -67,12 +80,19 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
             continue
         found = found or make_rows(len(rows), features.shape)
         found[place] = features
-    run = _Runner(extractor, size, store, view)
     # What is stored must not depend on the batch it was computed in.
     multiple = choose_multiple(len(missing), size) if key is None else BLOCK
-    for start in range(0, len(missing), PASS_SIZE):
-        places = missing[start : start + PASS_SIZE]
-        features = run(images, [rows[place] for place in places], multiple)
+    passes = [missing[start : start + PASS_SIZE] for start in range(0, len(missing), PASS_SIZE)]
+    run = _accelerate(extractor, size) if missing else None
+    device = extractor.mean.device
+
+    def read(places):
+        return places, images.read_batch([rows[place] for place in places], size, store)
+
+    for places, batch in read_ahead(map(read, passes)):
+        batch = view.draw(batch, device) if view else batch.to(device)
+        with torch.no_grad():
+            features = run_padded(run, batch, multiple).cpu().numpy()
         found = found or make_rows(len(rows), features.shape[1:])
         for place, row in zip(places, features, strict=True):
             found[place] = row
@@ -81,24 +101,15 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
     return found
 
 
-class _Runner:
-    """An extractor, which is made faster when there is something to run it on."""
-
-    def __init__(self, extractor, size, store, view):
-        self.extractor = extractor
-        self.size = size
-        self.store = store
-        self.view = view
-        self.fast = None
-
-    def __call__(self, images, rows, multiple):
-        device = self.extractor.mean.device
-        batch = images.read_batch(rows, self.size, self.store)
-        batch = self.view.draw(batch, device) if self.view else batch.to(device)
-        with torch.no_grad():
-            if self.fast is None:
-                self.fast = accelerate(self.extractor, make_probe(self.size, device))
-            return run_padded(self.fast, batch, multiple).cpu().numpy()
+def _accelerate(extractor, size):
+    """The extractor as it runs fastest, made once for the parts of a cross-validation."""
+    device = extractor.mean.device
+    trunk = _accelerated.get(
+        extractor.trunk,
+        lambda: accelerate(extractor, make_probe(size, device)).trunk,
+        *(extractor.numerics, size, device),
+    )
+    return extractor.with_trunk(trunk)
 
 
 def make_probe(size, device):

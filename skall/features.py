@@ -104,10 +104,14 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         check_images(self, X, reset=True)
         self.image_size_ = self.image_size or get_backbone(self.backbone).input_size
         with seeded(draw_seed(self.random_state)):
-            self.extractor_ = build_extractor(self.backbone, self.weights, self.pooling)
+            self.extractor_ = build_extractor(
+                self.backbone, self.weights, self.pooling, frozen=True
+            )
             self.extractor_.requires_grad_(False)
-            self.feature_shape_ = measure_features(self.extractor_, self.backbone, self.image_size_)
         self._key = make_key(self.extractor_, self.backbone, self.weights, self.random_state)
+        self.feature_shape_ = measure_features(
+            self.extractor_, self.backbone, self.image_size_, self._key
+        )
         return self
 
     def transform(self, X):

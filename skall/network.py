@@ -161,9 +161,13 @@ class Network(nn.Module):
 
     def train(self, mode=True):
         """Switch to training, except for what is frozen."""
-        super().train(mode)
+        self.training = mode
+        for part in self.children():
+            # What is frozen is so as a whole, or in parts.
+            part.train(mode and part not in self.frozen)
         for module in self.frozen:
-            module.eval()
+            if module is not self.extractor:
+                module.eval()
         return self
 
     def learned_state(self):

@@ -1,6 +1,8 @@
 """Backbones by name, found through the entry-point group ``skall.backbones``."""
 
+import sys
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from torch import nn
@@ -68,11 +70,12 @@ def get_backbone(name: str) -> Backbone:
         from skall.backbones.timm_models import find_timm_backbone
 
         return find_timm_backbone(name)
-    return _load(_find(name))
+    return _load(_find(name, tuple(sys.path)))
 
 
-def _find(name: str) -> EntryPoint:
-    """The one entry point of a name."""
+@cache
+def _find(name: str, path: tuple[str, ...]) -> EntryPoint:
+    """The one entry point of a name in the packages of a path, all of which are looked through."""
     claims = list(entry_points(group=GROUP, name=name))
     if len(claims) > 1:
         packages = " and ".join(sorted(_package(entry) for entry in claims))

@@ -40,8 +40,9 @@ def build_trunk(name, weights="imagenet", backbone=None):
     weights : {"imagenet", None} or path, default="imagenet"
         ``"imagenet"``: the file ``<name>.safetensors`` in the folder that the environment variable
         ``SKALL_WEIGHTS`` names, if there is one, else the published weights through the library's
-        own loader and cache. None: random, from torch's global generator. A path: a state dict of
-        the trunk or of the whole model, as ``.safetensors`` or as ``.pth`` or ``.pt`` without code.
+        own loader and cache. None: random, from torch's global generator, which is left alone
+        otherwise. A path: a state dict of the trunk or of the whole model, as ``.safetensors`` or
+        as ``.pth`` or ``.pt`` without code.
     backbone : Backbone, optional
         What the name stands for, if it has been looked up, which takes milliseconds.
 
@@ -62,18 +63,36 @@ def build_trunk(name, weights="imagenet", backbone=None):
     backbone = backbone or get_backbone(name)
     if weights is None:
         return _call(name, backbone, None)
-    if isinstance(weights, str) and weights == "imagenet":
-        path = _find_local(name)
+    path = _locate(name, weights)
+    # Random numbers for what is overwritten do not count.
+    with torch.random.fork_rng(devices=[]):
         if path is None:
             return _fetch(name, backbone)
-    elif isinstance(weights, (str, os.PathLike)):
-        path = Path(weights).expanduser()
-    else:
-        raise TypeError(f"weights must be 'imagenet', None or a path, got {type(weights).__name__}")
-    state = read_weights(path)
-    trunk = _call(name, backbone, None)
+        state = read_weights(path)
+        trunk = _call(name, backbone, None)
     _load(trunk, state, name, path)
     return trunk
+
+
+def identify_weights(name, weights):
+    """What tells whether weights are those that were read before.
+
+    Parameters
+    ----------
+    name : str
+        The backbone's.
+    weights : "imagenet" or path
+
+    Returns
+    -------
+    tuple
+        With the file's size and time where it is known.
+    """
+    path = _locate(name, weights)
+    if path is None:
+        return (weights,)
+    known = path.stat() if path.is_file() else None
+    return path, known and (known.st_size, known.st_mtime_ns)
 
 
 def export(name, folder):
@@ -173,6 +192,15 @@ def _call(name, backbone, weights):
             f"{type(trunk).__name__}"
         )
     return trunk
+
+
+def _locate(name, weights):
+    """The file of the weights; None where the library that publishes them has to say."""
+    if isinstance(weights, str) and weights == "imagenet":
+        return _find_local(name)
+    if isinstance(weights, (str, os.PathLike)):
+        return Path(weights).expanduser()
+    raise TypeError(f"weights must be 'imagenet', None or a path, got {type(weights).__name__}")
 
 
 def _find_local(name):

@@ -3,6 +3,7 @@
 import inspect
 import tempfile
 
+import torch
 from sklearn.model_selection import cross_validate
 
 import skall
@@ -10,6 +11,7 @@ from contestants import NotThere
 from contestants.inputs import list_files, read_decoded
 from contestants.timing import Timer
 from skall.cache import IN_PROCESS
+from skall.precision import choose_numerics
 
 
 def make_estimator(task, **params):
@@ -30,19 +32,14 @@ def prepare_frozen(task):
     """A whole cross-validation of a frozen trunk, from files, with nothing in the cache."""
     paths, targets = list_files(task)
     net = make_estimator(task, trainable="head", head=task["head"], max_epochs=task["epochs"])
+    precision = choose_numerics("auto", task["network"], torch.device("cpu")).precision
 
     def run():
         IN_PROCESS.clear()
         with Timer() as timer:
-            result = cross_validate(
-                net,
-                paths.reshape(-1, 1),
-                targets,
-                cv=task["folds"],
-                return_estimator=True,
-                error_score="raise",
+            cross_validate(
+                net, paths.reshape(-1, 1), targets, cv=task["folds"], error_score="raise"
             )
-        precision = result["estimator"][0].precision_
         return {"seconds": {"cross-validation": timer.seconds}, "precision": precision}
 
     return run

@@ -377,25 +377,29 @@ class CNNClassifier(EpochTasks, CellNet):
         backbone = get_backbone(self.backbone)
         self.image_size_ = size = self.image_size or backbone.input_size
         pooling = pooling_of(self.head)
-        extractor = build_extractor(self.backbone, self.weights, pooling, backbone)
-        shape = measure_features(extractor, self.backbone, size)
+        frozen = isinstance(self.trainable, str) and self.trainable == "head"
+        extractor = build_extractor(self.backbone, self.weights, pooling, backbone, frozen)
+        fixed = find_fixed(self.trainable, extractor, backbone, self.backbone)
+        is_fixed = extractor in fixed
+        key = self._make_key(extractor) if is_fixed else None
+        shape = measure_features(extractor, self.backbone, size, key)
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         head = make_head(self.head, shape, n_outputs, self.dropout)
-        fixed = find_fixed(self.trainable, extractor, backbone, self.backbone)
-        parted = fixed and fixed != [extractor]
-        stages = compose_stages(extractor, backbone, size) if parted else ()
+        stages = compose_stages(extractor, backbone, size) if fixed and not is_fixed else ()
         self.module_ = Network(extractor, head, fixed, stages)
-        self._renew_trunk_key()
+        if is_fixed:
+            self.trunk_key_ = key
+        else:
+            self._renew_trunk_key()
         return self
 
     def _renew_trunk_key(self):
         """Name the features of what is frozen in the store, by its weights as they are now."""
         front = self.module_.front
-        self.trunk_key_ = (
-            None
-            if front is None
-            else make_key(front, self.backbone, self.weights, self.random_state)
-        )
+        self.trunk_key_ = None if front is None else self._make_key(front)
+
+    def _make_key(self, front):
+        return make_key(front, self.backbone, self.weights, self.random_state)
 
     # -- data ---------------------------------------------------------------------------------
 

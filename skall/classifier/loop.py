@@ -1,6 +1,5 @@
 """What a training does in each epoch and step, with one wait for the device an epoch."""
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 
@@ -14,6 +13,7 @@ from skall.classifier.stopping import MovingAverage, copy_state
 from skall.classifier.training import RowBatches, take_batch
 from skall.extraction import PASS_SIZE, make_probe
 from skall.network import BLOCK, choose_multiple, run_padded
+from skall.read_ahead import read_ahead
 
 # Images that a GPU predicts at once, if its memory is enough for so many.
 GPU_PASS_SIZE = 512
@@ -87,7 +87,7 @@ class EpochLoop(NeuralNetClassifier):
         n_batches = 0
         try:
             with self._average.applied() if averaged else nullcontext():
-                for batch in _read_ahead(iterator):
+                for batch in _read_batches(iterator):
                     self.notify("on_batch_begin", batch=batch, training=training)
                     step = step_fn(batch, **fit_params)
                     self._record_batch(prefix, batch, step)
@@ -240,17 +240,8 @@ def _halve(half):
     return slice(None, half), slice(half, None)
 
 
-def _read_ahead(iterator):
+def _read_batches(iterator):
     """Batches, each read while the one before is at work, where files are read."""
     reads_files = getattr(getattr(iterator.dataset, "read", None), "reads_files", False)
-    if not reads_files or getattr(iterator, "num_workers", 0):
-        yield from iterator
-        return
-    batches = iter(iterator)
-    # The first one here: the order of the rows is drawn from the generator of this thread.
-    batch = next(batches, None)
-    with ThreadPoolExecutor(1) as pool:
-        while batch is not None:
-            later = pool.submit(next, batches, None)
-            yield batch
-            batch = later.result()
+    has_workers = getattr(iterator, "num_workers", 0)
+    return read_ahead(iterator) if reads_files and not has_workers else iterator

@@ -6,6 +6,7 @@ from copy import deepcopy
 from types import MappingProxyType
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from torch import nn
@@ -25,6 +26,14 @@ OPTIMIZER_KINDS = {"fused", "foreach", "capturable", "differentiable"}
 
 class TrainingStopped(Exception):  # noqa: N818 - a signal, as StopIteration
     """A callback has ended the training."""
+
+
+class VerboseLog(PrintLog):
+    """skorch's table of epochs, made where it is printed."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if net.verbose:
+            super().on_epoch_end(net, **kwargs)
 
 
 class CellNet(EpochLoop):
@@ -105,7 +114,7 @@ class CellNet(EpochLoop):
         if self.early_stopping:
             best = BestEpoch(self.n_iter_no_change, self.tol, first=self.unfreeze_after)
             callbacks.append(("early_stopping", best))
-        return [*callbacks, ("print_log", PrintLog())]
+        return [*callbacks, ("print_log", VerboseLog())]
 
     def _validate_params(self):
         # The names of the parameters were checked when they were given.
@@ -115,7 +124,8 @@ class CellNet(EpochLoop):
         # skorch moves the module to `device`, which may be "auto" here.
         with self._current_init_context("module"):
             self.initialize_module()
-        self.module_.to(self.device_)
+        if self.module_.device != self.device_:
+            self.module_.to(self.device_)
         self._made_part = MadePart()
 
     def _initialize_criterion(self, reason=None):
@@ -213,8 +223,11 @@ class CellNet(EpochLoop):
         """Have the network on its device for a while."""
         home = self.module_.device
         device = resolve_device(self.device)
-        self.module_.to(device)
         self._choose_numerics(device)
+        if home == device:
+            yield
+            return
+        self.module_.to(device)
         try:
             yield
         finally:
@@ -241,6 +254,8 @@ class CellNet(EpochLoop):
 
     def _move(self, device):
         """Bring the weights, and what goes with them, to a device."""
+        if self.module_.device == torch.device(device):
+            return
         self.module_.to(device)
         self.criterion_.to(device)
         if self.optimizer_ is not None:

@@ -1,5 +1,7 @@
 """Programs other than torch that run a saved network."""
 
+from functools import cache
+
 import numpy as np
 import torch
 
@@ -127,7 +129,7 @@ def _start_onnxruntime(model, n_threads, precision):
 
 
 def _start_openvino(model, n_threads, precision):
-    openvino = import_extra("openvino", "openvino", "runtime='openvino'")
+    openvino, core = _get_openvino()
     settings = {
         "INFERENCE_NUM_THREADS": n_threads,
         "NUM_STREAMS": 1,
@@ -137,7 +139,6 @@ def _start_openvino(model, n_threads, precision):
         "ENABLE_CPU_PINNING": False,
     }
     try:
-        core = openvino.Core()
         compiled = core.compile_model(core.read_model(model=model), "CPU", settings)
     except RuntimeError as exc:
         raise _refused("openvino", openvino.__version__, exc) from exc
@@ -147,6 +148,18 @@ def _start_openvino(model, n_threads, precision):
         return compiled.create_infer_request().infer({"images": images})[output]
 
     return run
+
+
+@cache
+def _get_openvino():
+    """OpenVINO and its core, which stays as long as the process.
+
+    When the last core goes in another thread than the one where it first compiled, that thread is
+    left with an alternative stack for signals that is no memory, and its next signal ends the
+    process (seen with OpenVINO 2026).
+    """
+    openvino = import_extra("openvino", "openvino", "runtime='openvino'")
+    return openvino, openvino.Core()
 
 
 def _refused(runtime, version, exc):

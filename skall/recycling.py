@@ -1,0 +1,124 @@
+"""The last frozen trunk of this process, and what was made of it, for the next network."""
+
+from threading import Lock
+from weakref import WeakKeyDictionary, ref
+
+
+class Spare:
+    """A trunk that waits until nobody uses it any more.
+
+    Folds and grid points train heads on one frozen trunk after the other. Each network has a trunk
+    to itself, but where the network before is gone its trunk need not be built and read again.
+
+    Examples
+    --------
+    >>> from skall.construction import build_extractor
+    >>> spare = Spare()
+    >>> extractor = build_extractor("timm/test_resnet", None, "avg")
+    >>> trunk = extractor.trunk
+    >>> spare.offer("test_resnet", extractor)
+    >>> spare.take("test_resnet") is None
+    True
+    >>> del extractor
+    >>> spare.take("test_resnet") is trunk
+    True
+    """
+
+    def __init__(self):
+        self._lock = Lock()
+        self._held = None
+
+    def offer(self, identity, extractor):
+        """Keep the trunk of an extractor for when the extractor is gone.
+
+        Parameters
+        ----------
+        identity : object
+            What the trunk was made of; equal for equal trunks.
+        extractor : FeatureExtractor
+            Its only user, in evaluation mode.
+        """
+        trunk = extractor.trunk
+        with self._lock:
+            self._held = identity, trunk, describe_state(trunk), ref(extractor)
+
+    def take(self, identity):
+        """The trunk that is held, if it was made of this, has no user and was not changed.
+
+        Parameters
+        ----------
+        identity : object
+
+        Returns
+        -------
+        torch.nn.Module or None
+        """
+        with self._lock:
+            if self._held is None:
+                return None
+            known, trunk, state, user = self._held
+            if user() is not None or known != identity or describe_state(trunk) != state:
+                return None
+            self._held = None
+            return trunk
+
+
+class Derived:
+    """What was made of the last module, as long as it lives and is not changed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer, sizes = torch.nn.Linear(2, 3), Derived()
+    >>> sizes.get(layer, lambda: layer.weight.numel())
+    6
+    >>> sizes.get(layer, lambda: "made again")
+    6
+    >>> torch.nn.init.zeros_(layer.weight).shape
+    torch.Size([3, 2])
+    >>> sizes.get(layer, lambda: "made again")
+    'made again'
+    """
+
+    def __init__(self):
+        self._made = WeakKeyDictionary()
+
+    def get(self, module, make, *details):
+        """What was made of a module with these details, or what ``make()`` makes now.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+        make : callable
+        *details : object
+            What else it depends on.
+
+        Returns
+        -------
+        object
+        """
+        wanted = details, describe_state(module)
+        known, made = self._made.get(module, (None, None))
+        if known != wanted:
+            made = make()
+            self._made.clear()
+            self._made[module] = wanted, made
+        return made
+
+
+def describe_state(module):
+    """What differs once a module's layers, or its weights in place, were changed.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+
+    Returns
+    -------
+    list
+    """
+    tensors = module.state_dict(keep_vars=True).items()
+    return [
+        *[type(part) for part in module.modules()],
+        *[(name, id(tensor), tensor._version, tensor.dtype) for name, tensor in tensors],
+    ]
