@@ -5,6 +5,8 @@ import json
 import pickle
 import random
 import shutil
+import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -509,6 +511,29 @@ def test_as_many_threads_as_torch_uses(saved, runtime, settings):
     finally:
         torch.set_num_threads(n_threads)
     assert [started["INFERENCE_NUM_THREADS"] for started in settings] == [n_threads, other]
+
+
+HANDLED = """
+import signal, subprocess, sys, threading
+import numpy as np
+from skall import load
+
+nets = [load(sys.argv[1], runtime="openvino")]
+nets[0].predict(np.zeros((1, 32, 32, 3), np.uint8))
+thread = threading.Thread(target=nets.clear)
+thread.start()
+thread.join()
+# As torch's loaders of data do it.
+signal.signal(signal.SIGCHLD, lambda *args: print("handled"))
+subprocess.run([sys.executable, "-c", ""])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="other systems have no such signal")
+def test_signals_are_handled_after_openvino_has_gone_in_another_thread(saved):
+    command = [sys.executable, "-c", HANDLED, str(saved("resnet")[1])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 @pytest.mark.parametrize(("precision", "hint"), [("float32", "f32"), ("bfloat16", "bf16")])

@@ -1,0 +1,124 @@
+"""Frozen trunks that are used again, by the next network or with what was made of them."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from sklearn.model_selection import cross_validate
+
+from skall import CNNClassifier, CNNFeatures, construction, extraction
+from skall.cache import IN_PROCESS
+from skall.datasets import make_blood_cells
+from skall.recycling import Spare
+from skall.weights import build_trunk
+
+NAME = "timm/test_resnet"
+CELLS = make_blood_cells(36, n_patients=6, image_size=64, random_state=0)
+
+
+@pytest.fixture
+def file(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "trunk.safetensors"
+    save_file(build_trunk(NAME, None).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """The trunks that were built, with nothing left of earlier tests."""
+    monkeypatch.setattr(construction, "_spare", Spare())
+    IN_PROCESS.clear()
+    trunks = []
+
+    def build(*args):
+        trunks.append(build_trunk(*args))
+        return trunks[-1]
+
+    monkeypatch.setattr(construction, "build_trunk", build)
+    return trunks
+
+
+def make_net(file, **params):
+    params = {"trainable": "head", "image_size": 64, "max_epochs": 2, "random_state": 0} | params
+    return CNNClassifier(NAME, weights=file, **params)
+
+
+def fit(file, **params):
+    return make_net(file, **params).fit(CELLS.data, CELLS.target)
+
+
+def test_folds_share_one_trunk_and_score_the_same(file, built):
+    apart = cross_validate(
+        make_net(file), CELLS.data, CELLS.target, cv=3, return_estimator=True
+    )["test_score"]
+    assert len(built) == 3
+    built.clear()
+    together = cross_validate(make_net(file), CELLS.data, CELLS.target, cv=3)["test_score"]
+    assert len(built) <= 1
+    np.testing.assert_array_equal(together, apart)
+
+
+def test_head_starts_the_same_from_a_trunk_that_was_there(file, built):
+    first = fit(file).predict_proba(CELLS.data)
+    again = fit(file).predict_proba(CELLS.data)
+    assert len(built) == 1
+    np.testing.assert_array_equal(again, first)
+
+
+def test_trunks_in_use_are_left_alone(file, built):
+    first, second = fit(file), fit(file)
+    assert first.module_.extractor.trunk is not second.module_.extractor.trunk
+    assert len(built) == 2
+
+
+def spoil_weights(trunk):
+    with torch.no_grad():
+        next(trunk.parameters()).mul_(2)
+
+
+def spoil_layers(trunk):
+    name, _ = next(part for part in trunk.named_modules() if isinstance(part[1], torch.nn.ReLU))
+    trunk.set_submodule(name, torch.nn.GELU())
+
+
+@pytest.mark.parametrize("spoil", [spoil_weights, spoil_layers, torch.nn.Module.half])
+def test_changed_trunks_are_not_used_again(file, built, spoil):
+    net = fit(file)
+    expected = net.predict_proba(CELLS.data)
+    spoil(net.module_.extractor.trunk)
+    del net
+    IN_PROCESS.clear()
+    np.testing.assert_array_equal(fit(file).predict_proba(CELLS.data), expected)
+    assert len(built) == 2
+
+
+def test_other_weights_in_the_same_file_are_read(file, built):
+    before = CNNFeatures(NAME, weights=file, image_size=64).fit_transform(CELLS.data)
+    torch.manual_seed(1)
+    save_file(build_trunk(NAME, None).state_dict(), file)
+    after = CNNFeatures(NAME, weights=file, image_size=64).fit_transform(CELLS.data)
+    assert len(built) == 2 and not np.allclose(before, after)
+
+
+@pytest.mark.parametrize("params", [{"trainable": "all"}, {"weights": None}])
+def test_what_is_trained_or_random_is_built_anew(file, built, params):
+    for _ in range(2):
+        make_net(file).set_params(**params).fit(CELLS.data, CELLS.target)
+    assert len(built) == 2
+
+
+def test_a_trunk_is_made_fast_once_for_fit_and_prediction(file, built, monkeypatch):
+    accelerated = []
+    accelerate = extraction.accelerate
+    monkeypatch.setattr(
+        extraction, "accelerate", lambda *args: accelerated.append(args) or accelerate(*args)
+    )
+    fit_rows, other_rows = CELLS.data[:24], CELLS.data[24:]
+    net = make_net(file).fit(fit_rows, CELLS.target[:24])
+    net.predict(other_rows)
+    assert len(accelerated) == 1
+    spoil_weights(net.module_.extractor.trunk)
+    IN_PROCESS.clear()
+    net.predict(other_rows)
+    assert len(accelerated) == 2
