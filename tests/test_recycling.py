@@ -49,9 +49,9 @@ def fit(file, **params):
 
 
 def test_folds_share_one_trunk_and_score_the_same(file, built):
-    apart = cross_validate(
-        make_net(file), CELLS.data, CELLS.target, cv=3, return_estimator=True
-    )["test_score"]
+    apart = cross_validate(make_net(file), CELLS.data, CELLS.target, cv=3, return_estimator=True)[
+        "test_score"
+    ]
     assert len(built) == 3
     built.clear()
     together = cross_validate(make_net(file), CELLS.data, CELLS.target, cv=3)["test_score"]

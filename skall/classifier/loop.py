@@ -14,6 +14,7 @@ from skall.classifier.training import RowBatches, take_batch
 from skall.extraction import PASS_SIZE, make_probe
 from skall.network import BLOCK, choose_multiple, run_padded
 from skall.read_ahead import read_ahead
+from skall.recycling import describe_state
 
 # Images that a GPU predicts at once, if its memory is enough for so many.
 GPU_PASS_SIZE = 512
@@ -172,14 +173,13 @@ class EpochLoop(NeuralNetClassifier):
         if self.compile:
             return self._make_part(part, kind, None, self._compile)
         if accelerated:
-            weights = part.state_dict(keep_vars=True).values()
-            versions = [(id(tensor), tensor._version) for tensor in weights]
-            return self._make_part(part, kind, versions, partial(self._accelerate, kind, rows))
+            make = partial(self._accelerate, kind, rows)
+            return self._make_part(part, kind, describe_state(part), make)
         return part
 
-    def _make_part(self, part, kind, versions, make):
+    def _make_part(self, part, kind, state, make):
         """The part that was made of this one, if it is not out of date."""
-        made_of = kind, versions, id(self.module_), str(self.module_.device), part.numerics
+        made_of = kind, state, id(self.module_), str(self.module_.device), part.numerics
         return self._made_part.get(made_of, lambda: make(part))
 
     def _accelerate(self, kind, rows, part):

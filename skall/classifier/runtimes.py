@@ -129,7 +129,8 @@ def _start_onnxruntime(model, n_threads, precision):
 
 
 def _start_openvino(model, n_threads, precision):
-    openvino, core = _get_openvino()
+    openvino = import_extra("openvino", "openvino", "runtime='openvino'")
+    core = _get_core(openvino)
     settings = {
         "INFERENCE_NUM_THREADS": n_threads,
         "NUM_STREAMS": 1,
@@ -151,15 +152,14 @@ def _start_openvino(model, n_threads, precision):
 
 
 @cache
-def _get_openvino():
-    """OpenVINO and its core, which stays as long as the process.
+def _get_core(openvino):
+    """OpenVINO's core, which stays as long as the process.
 
     When the last core goes in another thread than the one where it first compiled, that thread is
     left with an alternative stack for signals that is no memory, and its next signal ends the
-    process (seen with OpenVINO 2026).
+    process (seen with OpenVINO 2026.4).
     """
-    openvino = import_extra("openvino", "openvino", "runtime='openvino'")
-    return openvino, openvino.Core()
+    return openvino.Core()
 
 
 def _refused(runtime, version, exc):
