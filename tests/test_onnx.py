@@ -345,11 +345,12 @@ def test_unknown_names(saved, folder):
 
 @pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])
 def test_saving_names_the_missing_extra(saved, module, tmp_path, monkeypatch):
+    net, _ = saved("resnet")
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"needs the package {module},.*'skall\[onnx\]'"):
-        saved("resnet")[0].save(tmp_path / "net", format="onnx")
+        net.save(tmp_path / "net", format="onnx")
     assert not (tmp_path / "net").exists()
-    saved("resnet")[0].save(tmp_path / "net")
+    net.save(tmp_path / "net")
 
 
 @pytest.mark.parametrize(("runtime", "extra"), [("onnxruntime", "onnx"), ("openvino", "openvino")])
