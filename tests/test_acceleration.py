@@ -187,7 +187,13 @@ def count_images(monkeypatch):
     return counts
 
 
-@pytest.mark.parametrize("name", ["alexnet", "mobilenetv2", "resnet18"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        *[pytest.param(name, marks=pytest.mark.thorough) for name in ("alexnet", "mobilenetv2")],
+    ],
+)
 def test_kept_fronts_change_nothing(name, monkeypatch):
     """Also against a network whose stages are not known to compose."""
     params = {"backbone": name, "trainable": 2}
@@ -527,6 +533,7 @@ def test_capabilities():
 # -- compiling ------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("params", [{}, {"backbone": "alexnet", "trainable": 2}])
 def test_compiled_networks_learn_and_predict_the_same(params):
     params |= {"compile__backend": "aot_eager"}

@@ -37,6 +37,7 @@ print(count())
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the C library is not glibc")
 def test_kept_buffers_are_not_cleared_again():
     assert tune_allocator()

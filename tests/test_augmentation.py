@@ -180,6 +180,7 @@ def test_validation_sees_images_as_they_are():
     assert abs(black - loss) > 1e-3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("augment", [*PRESETS, v2.RandomRotation(45)], ids=str)
 def test_repeatable_whatever_the_workers(augment):
     expected = fit_and_predict(augment=augment, batch_size=8)

@@ -56,6 +56,7 @@ def test_registers_every_shipped_backbone():
     assert written == set(SHIPPED)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SHIPPED)
 def test_gives_a_feature_map_at_every_usual_size(name):
     trunk = build_meta(name)

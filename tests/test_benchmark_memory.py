@@ -53,6 +53,7 @@ def test_what_is_too_much(memory, peaks, words):
     assert all(text.startswith(start) for text, start in zip(wrong, words, strict=True))
 
 
+@pytest.mark.thorough
 def test_a_run_measures_and_judges(memory, tmp_path, monkeypatch, capsys):
     """A process of torch and skall holds hundreds of MB before it compares anything."""
     monkeypatch.setattr(memory, "RUNS", (replace(memory.RUNS[0], folds=(2,)),))

@@ -17,6 +17,7 @@ from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
 from skall.weights import build_trunk
 
+pytestmark = pytest.mark.thorough
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMOKE = "smoke run, not results"
 SCRIPTS = {

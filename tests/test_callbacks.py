@@ -154,6 +154,7 @@ def test_watching_changes_nothing(kind):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hook_gets_the_network_that_stopping_leaves(kind):
     watcher = Watcher()
@@ -269,6 +270,7 @@ def test_clones_and_pickles_keep_the_callbacks():
     assert copied.events == list_events(1) * 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_cross_validation_with_a_scoring_monitor(n_jobs):
     monitor = ScoringMonitor(scoring="accuracy")

@@ -79,6 +79,7 @@ def test_with_data(folder, tmp_path, capsys):
     assert str(folder) in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_tuning_and_ensembles(few_cells, tmp_path, capsys):
     out = str(tmp_path / "report")
     options = ["--backbones", "timm/test_resnet,timm/test_efficientnet", "--max-epochs", "1"]

@@ -254,6 +254,7 @@ def test_kinds_of_samples(kind):
     assert values_of(comparison, "recorder", "recall").tolist() == [1, 1, 1]
 
 
+@pytest.mark.thorough
 def test_parallel_equals_serial(tmp_path):
     models = {"logistic": LogisticRegression(), "svc": LinearSVC(random_state=0)}
     serial = run(models, n_jobs=1)
@@ -284,6 +285,7 @@ def test_networks_as_in_cross_validate(trainable):
         assert got.tolist() == list(expected[f"test_{metric}"]), metric
 
 
+@pytest.mark.thorough
 def test_search_in_parallel_equals_serial():
     cells = make_blood_cells(24, 8, 16, random_state=0)
     options = {"groups": cells.groups, "cv": 2, "pos_label": cells.pos_label, "random_state": 0}

@@ -125,6 +125,7 @@ def passes(monkeypatch):
     return counts
 
 
+@pytest.mark.thorough
 def test_each_trunk_sees_each_image_once_in_all_folds_and_processes(paths, passes, tmp_path):
     out = tmp_path / "out"
     expected = run(BACKBONES, paths, out=out)
@@ -138,6 +139,7 @@ def test_each_trunk_sees_each_image_once_in_all_folds_and_processes(paths, passe
     check_same(skall.comparison.Comparison.read(out), expected)
 
 
+@pytest.mark.thorough
 def test_it_goes_on_where_it_was_stopped(paths, tmp_path, monkeypatch):
     out = tmp_path / "out"
     expected = run(BACKBONES, paths, out=out)
@@ -153,6 +155,7 @@ def test_it_goes_on_where_it_was_stopped(paths, tmp_path, monkeypatch):
         run(BACKBONES, paths, out=out)
 
 
+@pytest.mark.thorough
 def test_workers_share_it(paths, tmp_path, monkeypatch):
     out = tmp_path / "out"
     expected = run(BACKBONES, paths)
@@ -189,6 +192,7 @@ def make_estimators():
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:Unequal")
 def test_estimators_inside_others_use_it_too_and_nothing_else_changes(paths, tmp_path):
     estimators, out = make_estimators(), tmp_path / "out"

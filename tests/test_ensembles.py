@@ -130,6 +130,7 @@ def test_chained_and_named():
         comparison.vote()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("labels", [("ALL", "healthy"), (0, 1), (False, True), (1.0, 0.0)], ids=str)
 def test_files_hold_what_it_takes(tmp_path, labels):
     comparison = run(data=make_data(labels=labels), out=tmp_path, pos_label=labels[0])
@@ -171,6 +172,7 @@ def test_stack_needs_other_folds():
         comparison.stack()
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:Unequal epochs")
 def test_networks_on_paths_in_voting_and_stacking(tmp_path):
     cells = make_blood_cells(24, n_patients=8, image_size=16, random_state=0)

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
-# For every commit; the others, which take a minute and a half on two cores, in CI.
-QUICK = "plot_augmentation"
 # Without a display plt.show() does nothing. Waiting threads that spin slow a shared machine down.
 ENVIRONMENT = os.environ | {"MPLBACKEND": "Agg", "OMP_WAIT_POLICY": "PASSIVE"}
 
@@ -19,13 +17,8 @@ def test_examples_are_found():
     assert {"plot_compare_backbones", "plot_imbalanced", "plot_tune_backbone"} <= names
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=path.stem, marks=[] if path.stem == QUICK else pytest.mark.slow)
-        for path in EXAMPLES
-    ],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs(path, tmp_path):
     outcome = subprocess.run(
         [sys.executable, path], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True

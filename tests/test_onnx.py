@@ -80,7 +80,10 @@ def folder(saved, tmp_path):
 
 
 @pytest.mark.parametrize("runtime", OTHERS)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    ["resnet", *[pytest.param(name, marks=pytest.mark.thorough) for name in list(CASES)[1:]]],
+)
 def test_predictions_are_those_of_torch(saved, name, runtime):
     net, folder = saved(name)
     images, y, _ = CASES[name]
@@ -530,6 +533,7 @@ subprocess.run([sys.executable, "-c", ""])
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="other systems have no such signal")
 def test_signals_are_handled_after_openvino_has_gone_in_another_thread(saved):
     command = [sys.executable, "-c", HANDLED, str(saved("resnet")[1])]

@@ -215,6 +215,7 @@ def test_plugin_passes_the_conformance_test():
     check_backbone("tinynet")
 
 
+@pytest.mark.thorough
 def test_plugin_passes_its_own_tests_in_a_fresh_interpreter(example_site, tmp_path):
     tests = shutil.copytree(EXAMPLE / "tests", tmp_path / "tests")
     path = os.pathsep.join(filter(None, [str(example_site), os.environ.get("PYTHONPATH")]))

@@ -4,6 +4,7 @@ import multiprocessing
 import pickle
 
 import numpy as np
+import pytest
 import torch
 
 from skall import CNNClassifier
@@ -19,6 +20,7 @@ def _fit_and_predict(n_threads):
     return pickle.dumps(net), net.predict_proba(cells.data)
 
 
+@pytest.mark.thorough
 def test_a_spawned_process_computes_the_same():
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         pickled, there = pool.apply(_fit_and_predict, [torch.get_num_threads()])
@@ -28,6 +30,7 @@ def test_a_spawned_process_computes_the_same():
     np.testing.assert_array_equal(pickle.loads(pickled).predict_proba(cells.data), here)
 
 
+@pytest.mark.thorough
 def test_batches_can_be_read_by_spawned_workers():
     cells = make_blood_cells(16, n_patients=4, image_size=32, random_state=0)
     for trainable in ("all", "head"):

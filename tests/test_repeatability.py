@@ -207,6 +207,7 @@ def measure_memory():
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to read the memory")
 def test_ten_fits_do_not_grow_the_process():
     """Ten leaked networks of 3 MB, or as many states of their optimizer, would show."""

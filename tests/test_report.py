@@ -61,6 +61,7 @@ def test_everything_is_written(folder):
     assert written >= {*BESIDE, "scores.csv", "accuracy.png", "protocol.json"}
 
 
+@pytest.mark.thorough
 def test_the_same_comparison_gives_the_same_page(folder, comparison, tmp_path):
     """In this process and from what was stored."""
     again = comparison.report(tmp_path / "a.html")
@@ -159,6 +160,7 @@ def test_report_of_what_has_little_to_show(tmp_path):
     assert comparison.table()["conclusion"].tolist() == ["nothing to compare with"]
 
 
+@pytest.mark.thorough
 def test_three_classes_have_curves_each(tmp_path):
     X, y = make_classification(90, n_informative=5, n_classes=3, random_state=0)
     labels = np.array(["all", "aml", "healthy"])[y]
@@ -187,6 +189,7 @@ def test_damaged_table_is_named(folder, tmp_path):
         Comparison.read(tmp_path / "copy")
 
 
+@pytest.mark.thorough
 def test_command_line(folder, tmp_path, capsys):
     page = tmp_path / "paper" / "index.html"
     assert main(["report", str(folder), "--out", str(page)]) == 0

@@ -10,6 +10,7 @@ from skall.datasets import make_blood_cells
 
 webdriver = pytest.importorskip("selenium.webdriver")
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.report,
     pytest.mark.skipif(
         not (shutil.which("chromium") and shutil.which("chromedriver")),

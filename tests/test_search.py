@@ -301,6 +301,7 @@ def test_early_stopping_inside_a_nested_search_keeps_patients_together():
     assert comparison.trials_ == {"timm/test_resnet": 1} | dict.fromkeys(BASELINES, 1)
 
 
+@pytest.mark.thorough
 def test_choices(tmp_path):
     comparison = run(out=tmp_path, repeats=2)
     chosen = comparison.best_params_
@@ -332,6 +333,7 @@ def test_choices_of_a_search_of_ones_own():
     assert run(tune=None).best_params_.empty
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "difference"),
     [

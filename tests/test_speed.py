@@ -199,6 +199,7 @@ def write_bounds(path, most):
     return str(path)
 
 
+@pytest.mark.thorough
 def test_speed_succeeds_and_fails_by_its_bounds(tmp_path, capsys, without_peers):
     main = import_module("speed").main
     stored = tmp_path / "speed.csv"

@@ -43,6 +43,7 @@ def test_reading_gives_back_every_attribute(kind, tmp_path):
     pd.testing.assert_frame_equal(before.table(), after.table(), check_dtype=False)
 
 
+@pytest.mark.thorough
 def test_searches_and_ensembles_are_read_again(tmp_path):
     cells = make_blood_cells(24, n_patients=8, image_size=32, random_state=0)
     tiny = {"weights": None, "image_size": 32, "max_epochs": 1, "random_state": 0, "verbose": 0}

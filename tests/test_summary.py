@@ -70,6 +70,7 @@ def test_the_summary_is_that_of_the_fitted_network():
     assert (net.summary()["trainable"], net.summary()["optimizer"]) == (head, head + 2)
 
 
+@pytest.mark.thorough
 def test_a_size_that_does_not_fit_is_explained():
     with pytest.raises(ValueError, match=r"inceptionv3.*image_size=32.* takes 75, 96"):
         get_estimator("inceptionv3", image_size=32).summary()

@@ -85,6 +85,7 @@ INPUTS = {
         columns=str
     ),
 }
+FIRST = next(iter(INPUTS))
 # What is no table is refused by the tools that resample rows, with their own error.
 NO_TABLE = {
     *("array of paths", "list of paths", "pathlib", "Series"),
@@ -202,8 +203,19 @@ TOOLS = [
 ]
 
 
-@pytest.mark.parametrize("tool", TOOLS)
-@pytest.mark.parametrize("kind", INPUTS)
+# Every tool with one kind of input, and every kind with one tool, are for every commit.
+@pytest.mark.parametrize(
+    ("kind", "tool"),
+    [
+        pytest.param(
+            *(kind, tool),
+            id=f"{kind}-{tool.__name__}",
+            marks=[] if tool is TOOLS[0] or kind == FIRST else pytest.mark.thorough,
+        )
+        for kind in INPUTS
+        for tool in TOOLS
+    ],
+)
 def test_tool(tool, kind, files, tmp_path):
     X = INPUTS[kind](files)
     if tool in (run_samplers, run_bagging) and kind in NO_TABLE:
@@ -221,6 +233,7 @@ def test_every_kind_of_the_same_images_is_the_same(files):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, err_msg=kind)
 
 
+@pytest.mark.thorough
 def test_grid_over_what_a_researcher_searches(files):
     grid = {
         "backbone": NAMES,
