@@ -2,9 +2,12 @@
 
 Images a second in training and prediction, beside the loop of PyTorch's tutorials and the best
 hand-written step, and a comparison of ten backbones end to end. Measured as `speed.py` does, and
-exits with 1 as it does. On a machine with one GPU, nothing has to be said:
+exits with 1 as it does. On a machine with one GPU, nothing has to be said; where a command must
+not take long, its parts one after the other, which add to one file:
 
     python benchmarks/gpu.py
+    python benchmarks/gpu.py --sections "gpu comparison" --backbones vgg16 --out gpu.csv
+    python benchmarks/gpu.py --read gpu.csv
 
 That the script works is seen without a GPU, in minutes:
 
@@ -19,6 +22,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from cells import FILE_SIZE, write_cells
+from contestants import check_contestants
 from contestants.gpu_ways import SECTIONS, WORKERS
 from contestants.networks import choose_weights
 from measuring import Race
@@ -38,42 +42,51 @@ BACKBONES = [
 ]
 QUICK_NETWORKS, QUICK_BACKBONES = ["timm/test_resnet"], ["timm/test_resnet", "squeezenet"]
 # `part`: images of the tutorial loop that are measured, and scaled up, for the comparison.
-FULL = {"images": 3000, "folds": 10, "epochs": 5, "part": 320, "rounds": 5, "image_size": 224}
+FULL = {"images": 3000, "folds": 10, "epochs": 5, "part": 1280, "rounds": 5, "image_size": 224}
 QUICK = {"images": 24, "folds": 2, "epochs": 2, "part": 8, "rounds": 5, "image_size": 64}
 BATCH_SIZE, QUICK_BATCH_SIZE = 32, 8
+# What makes a comparison whole.
+WHOLE = ("images", "folds", "epochs", "part")
 
 
 def measure(arguments):
-    """Run every section; the measurements, and who failed."""
-    frames, failures = [], []
+    """Run every section."""
+    frames = []
     with tempfile.TemporaryDirectory() as folder:
         write_cells(Path(folder), arguments.images, arguments.image_size)
         for section in arguments.sections:
             for network in choose_networks(section, arguments):
                 task = make_task(network, arguments, folder)
-                frame, failed = race(section, network, task, arguments)
-                store(frame, arguments.out)
-                frames.append(frame)
-                failures += failed
-    return pd.concat(frames, ignore_index=True), failures
+                frames.append(race(section, network, task, arguments))
+                store(frames[-1], arguments.out)
+    return pd.concat(frames, ignore_index=True)
 
 
 def choose_networks(section, arguments):
-    """What a section is measured for, one after the other."""
-    if section == COMPARISON:
-        return [f"{len(arguments.backbones)} backbones"]
-    return arguments.networks
+    """What a section is measured for, one after the other and each stored when it is done."""
+    return arguments.backbones if section == COMPARISON else arguments.networks
 
 
 def race(section, network, task, arguments):
-    """Measure one section and network; the measurements, and who failed."""
-    facts = {"full": arguments.is_full, "bfloat16": has_bfloat16(), "device": arguments.name}
+    """Measure one section and network."""
+    full = is_full(section, arguments)
+    facts = {"full": full, "bfloat16": has_bfloat16(), "device": arguments.name}
     with Race(section, network, task, facts) as contest:
         contest.prepare(SECTIONS[section], arguments.contestants)
         if section == COMPARISON:
             # Long enough to be run once, and not to need warming up.
-            return contest.run(1, warm_up=False), contest.failures
-        return contest.run(arguments.rounds), contest.failures
+            return contest.run(1, warm_up=False)
+        return contest.run(arguments.rounds)
+
+
+def is_full(section, arguments):
+    """Whether the bounds of a section, which are for a GPU and these sizes, bind."""
+    if not arguments.on_gpu or arguments.quick:
+        return False
+    sizes = (arguments.image_size, arguments.batch_size) == (FULL["image_size"], BATCH_SIZE)
+    if section == COMPARISON:
+        return sizes and all(getattr(arguments, name) == FULL[name] for name in WHOLE)
+    return sizes and arguments.rounds >= FULL["rounds"]
 
 
 def make_task(network, arguments, folder):
@@ -88,7 +101,6 @@ def make_task(network, arguments, folder):
         **{
             name: getattr(arguments, name)
             for name in (
-                "backbones",
                 "batch_size",
                 "compile",
                 "device",
@@ -107,9 +119,9 @@ def describe(arguments):
         f"# Speed on a GPU{' (quick run, not results)' if arguments.quick else ''}\n\n"
         f"{arguments.name}, batches of {arguments.batch_size}, {arguments.image_size} px, "
         f"{arguments.images} JPEG files of {FILE_SIZE} px; {arguments.rounds} rounds after one to "
-        f"warm up; the tutorial loop decodes with {arguments.workers} processes. The comparison, "
-        f"of {len(arguments.backbones)} backbones, {arguments.folds} folds and {arguments.epochs} "
-        "epochs, is run once. Intervals as those of `speed.py`."
+        f"warm up; the tutorial loop decodes with {arguments.workers} processes. The comparison of "
+        f"{len(arguments.backbones)} backbones, {arguments.folds} folds and {arguments.epochs} "
+        "epochs is run once for each backbone. Intervals as those of `speed.py`."
     )
 
 
@@ -137,7 +149,9 @@ def parse(argv):
     parser.add_argument("--weights", choices=("auto", "none"), default="auto")
     parser.add_argument("--bounds", default=BOUNDS, help="TOML file of bounds")
     parser.add_argument("--out", help="CSV file; by default in benchmarks/results")
+    parser.add_argument("--read", metavar="CSV", help="judge what was stored; measure nothing")
     arguments = parser.parse_args(argv)
+    check_contestants(arguments.contestants, SECTIONS, parser)
     fill_in(arguments)
     return arguments
 
@@ -155,8 +169,7 @@ def fill_in(arguments):
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     on_gpu = arguments.device.startswith("cuda") and torch.cuda.is_available()
-    full = {**FULL, "rounds": arguments.rounds, "batch_size": BATCH_SIZE, "backbones": BACKBONES}
-    arguments.is_full = on_gpu and all(getattr(arguments, name) == full[name] for name in full)
+    arguments.on_gpu = on_gpu
     arguments.name = torch.cuda.get_device_name(arguments.device) if on_gpu else name_processor()
     if arguments.out is None:
         arguments.out = name_results("gpu-quick" if quick else "gpu", arguments.name)
@@ -164,12 +177,14 @@ def fill_in(arguments):
 
 def main(argv=None):
     arguments = parse(argv)
+    bounds = read_bounds(arguments.bounds)
+    if arguments.read:
+        return report(pd.read_csv(arguments.read), bounds, OURS)
     if arguments.device.startswith("cuda") and not torch.cuda.is_available():
         print("There is no GPU here that torch can use; --device cpu --quick tests the script.")
         return 2
     print(describe(arguments), flush=True)
-    measurements, failures = measure(arguments)
-    status = report(measurements, failures, read_bounds(arguments.bounds), OURS)
+    status = report(measure(arguments), bounds, OURS)
     print(f"\nWritten to {arguments.out}")
     return status
 

@@ -10,11 +10,14 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 WORKER = Path(__file__).with_name("speed_worker.py")
 # Of what a child printed, how much is shown where it fails.
 TAIL = 3000
+# The note of a contestant that raised an error.
+FAILED = "failed"
 
 
 def is_installed(module):
@@ -100,7 +103,6 @@ class Race:
         self.hosts = {}
         self.ready = {}
         self.rows = []
-        self.failures = []
 
     def __enter__(self):
         return self
@@ -132,7 +134,7 @@ class Race:
         self.ready[contestant.name] = contestant, self.hosts[key], "; ".join(versions)
 
     def run(self, rounds, warm_up=True):
-        """Every contestant once to warm up, and then once a round, each time another one first.
+        """Every contestant once to warm up, and then once a round, each time in another order.
 
         Parameters
         ----------
@@ -145,9 +147,8 @@ class Race:
             A row for each measurement, and for each contestant that did not take part.
         """
         for number in range(0 if warm_up else 1, rounds + 1):
-            names = list(self.ready)
-            first = number % len(names) if names else 0
-            for name in names[first:] + names[:first]:
+            # Drawn, so that none always follows the same other one; but the same in each run.
+            for name in np.random.default_rng(number).permutation(list(self.ready)):
                 self._run_one(number, *self.ready[name])
             print(f"{self.section}, {self.network}: round {number} of {rounds}", file=sys.stderr)
         return pd.DataFrame(self.rows)
@@ -174,8 +175,7 @@ class Race:
         if "absent" in reply:
             self._absent(contestant, reply["absent"])
         elif "error" in reply:
-            self.failures.append(f"{self.section}, {self.network}, {contestant.name}")
-            self._absent(contestant, "failed")
+            self._absent(contestant, FAILED)
             print(reply["error"], file=sys.stderr)
         else:
             return False

@@ -12,7 +12,8 @@ def has_bfloat16():
 
     Where it only emulates them bfloat16 is slower than float32.
     """
-    capabilities = torch.cpu.get_capabilities()
+    # Not every torch tells them.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     instructions = any(value is True and "bf16" in name for name, value in capabilities.items())
     return instructions and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import binom
 
 BOUNDS = Path(__file__).with_name("speed_bounds.toml")
-MET, BROKEN, NOT_MEASURED = "met", "BROKEN", "not measured"
+MET, BROKEN, NOT_MEASURED, NOT_JUDGED = "met", "BROKEN", "not measured", "not judged"
 
 
 def interval_of_median(values, confidence=0.95):
@@ -189,7 +189,8 @@ def _judge_one(measurements, bound, network):
     ratio = bound.compare(seconds[ours], seconds[other]) if ours and other else None
     if ratio is None:
         return [*row, "", NOT_MEASURED]
-    return [*row, str(ratio), _give_verdict(measurements, bound, ratio)]
+    rows = measurements[measurements["network"] == network]
+    return [*row, str(ratio), _give_verdict(rows, bound, ratio)]
 
 
 def _find_fastest(names, seconds):
@@ -198,12 +199,15 @@ def _find_fastest(names, seconds):
 
 
 def _give_verdict(measurements, bound, ratio):
-    facts = measurements.iloc[0]
-    if bound.needs_bfloat16 and not facts["bfloat16"]:
+    if bound.needs_bfloat16 and not measurements["bfloat16"].all():
         return "not bound: no bfloat16 here"
-    if bound.full_only and not facts["full"]:
+    if bound.full_only and not measurements["full"].all():
         return "not bound: not a full run"
-    return MET if bound.holds(ratio) else BROKEN
+    if not bound.holds(ratio):
+        return BROKEN
+    # Whoever cannot take part here has a row that says so.
+    left_out = set(bound.others) - set(measurements["contestant"])
+    return f"{NOT_JUDGED}: {len(left_out)} of {len(bound.others)} left out" if left_out else MET
 
 
 def tabulate(measurements, ours):

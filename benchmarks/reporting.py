@@ -5,8 +5,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
+from measuring import FAILED
 from paper_tables import to_markdown
-from ratios import BROKEN, judge, tabulate
+from ratios import BROKEN, NOT_JUDGED, NOT_MEASURED, judge, tabulate
 
 RESULTS = Path(__file__).parent / "results"
 SAME_RUN = ["section", "network"]
@@ -32,15 +33,13 @@ def store(measurements, path):
     measurements.to_csv(path, index=False, float_format="%.6g")
 
 
-def report(measurements, failures, bounds, ours):
+def report(measurements, bounds, ours):
     """Print the tables and what became of the bounds.
 
     Parameters
     ----------
     measurements : DataFrame
         As :class:`measuring.Race` makes them.
-    failures : list of str
-        Contestants that failed.
     bounds : list of Bound
     ours : str
         The contestant that the others are divided by.
@@ -66,6 +65,10 @@ def report(measurements, failures, bounds, ours):
             f"\nBeyond its bound: {row.section}, {row.network}: {row.ours} against {row.other}: "
             f"{row.ratio}, {row.bound}"
         )
-    for failure in failures:
-        print(f"\nFailed: {failure}")
-    return int(bool(len(broken) or failures))
+    open_ones = verdicts["verdict"].str.startswith((NOT_MEASURED, NOT_JUDGED))
+    if open_ones.any():
+        print(f"\n{open_ones.sum()} of {len(verdicts)} bounds are not judged, by want of others.")
+    failed = absent[absent["note"] == FAILED]
+    for row in failed.itertuples():
+        print(f"\nFailed: {row.section}, {row.network}, {row.contestant}")
+    return int(bool(len(broken) or len(failed)))

@@ -1,7 +1,7 @@
 """Is skall as fast as it claims to be, beside its peers and beside what is possible?
 
 Every ratio is measured side by side in one run: the contestants wait in processes of their own, and
-each round runs each of them once, every time another one first. Prints medians, paired ratios with
+each round runs each of them once, in another order. Prints medians, paired ratios with
 intervals, and bounds; exits with 1 where a ratio is beyond its bound or a contestant failed.
 
     python benchmarks/speed.py --quick
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 from cells import FILE_SIZE, write_cells
-from contestants import SECTIONS
+from contestants import SECTIONS, check_contestants
 from contestants.networks import choose_weights
 from measuring import Race
 from processor import has_bfloat16, name_processor
@@ -30,6 +30,7 @@ FROZEN_NETWORKS = QUICK_NETWORKS = ["mobilenetv2"]
 FULL = {"images": 260, "folds": 10, "epochs": 5, "steps": 5, "repeats": 5, "rounds": 7}
 QUICK = {"images": 64, "folds": 2, "epochs": 5, "steps": 2, "repeats": 2, "rounds": 5}
 SIZE, BATCH_SIZE = 224, 32
+LEAST_ROUNDS = 5
 
 
 # -- what is measured -----------------------------------------------------------------------------
@@ -66,13 +67,14 @@ def is_full(arguments):
     """Whether nothing was made smaller than what the bounds of a whole run are for."""
     sizes = arguments.image_size, arguments.batch_size
     parts = {**arguments.plan, "rounds": FULL["rounds"]}
-    return parts == FULL and sizes == (SIZE, BATCH_SIZE)
+    enough = arguments.plan["rounds"] >= LEAST_ROUNDS
+    return parts == FULL and sizes == (SIZE, BATCH_SIZE) and enough
 
 
 def measure(arguments):
-    """Run every chosen section and network; the measurements, and who failed."""
+    """Run every chosen section and network."""
     facts = {"full": is_full(arguments), "bfloat16": has_bfloat16()}
-    frames, failures = [], []
+    frames = []
     for section in arguments.sections:
         for network in choose_networks(section, arguments):
             with tempfile.TemporaryDirectory() as folder:
@@ -80,9 +82,8 @@ def measure(arguments):
                 with Race(section, network, task, facts) as race:
                     race.prepare(SECTIONS[section], arguments.contestants)
                     frames.append(race.run(arguments.plan["rounds"]))
-            failures += race.failures
             store(frames[-1], arguments.out)
-    return pd.concat(frames, ignore_index=True), failures
+    return pd.concat(frames, ignore_index=True)
 
 
 # -- what is printed ------------------------------------------------------------------------------
@@ -147,6 +148,7 @@ def parse(argv):
     parser.add_argument("--out", help="CSV file; by default in benchmarks/results")
     parser.add_argument("--read", metavar="CSV", help="judge what was stored; measure nothing")
     arguments = parser.parse_args(argv)
+    check_contestants(arguments.contestants, SECTIONS, parser)
     plan = QUICK if arguments.quick else FULL
     arguments.plan = {
         name: value if getattr(arguments, name) is None else getattr(arguments, name)
@@ -163,10 +165,9 @@ def main(argv=None):
     arguments = parse(argv)
     bounds = read_bounds(arguments.bounds)
     if arguments.read:
-        return report(pd.read_csv(arguments.read), [], bounds, OURS)
+        return report(pd.read_csv(arguments.read), bounds, OURS)
     print(describe(arguments), flush=True)
-    measurements, failures = measure(arguments)
-    status = report(measurements, failures, bounds, OURS)
+    status = report(measure(arguments), bounds, OURS)
     print(f"\nWritten to {arguments.out}")
     return status
 

@@ -5,14 +5,11 @@ from torch import nn
 
 from skall.extraction import digest_trunk
 from skall.network import FeatureExtractor, list_stages, probe
-from skall.recycling import Spare
+from skall.recycling import SHAPES, SPARE
 from skall.registry import get_backbone
 from skall.weights import build_trunk, identify_weights
 
 CANDIDATE_SIZES = (8, 16, 24, 32, 48, 64, 71, 75, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
-
-
-_spare = Spare()
 
 
 def build_extractor(name, weights, pooling, backbone=None, frozen=False):
@@ -37,19 +34,15 @@ def build_extractor(name, weights, pooling, backbone=None, frozen=False):
     backbone = backbone or get_backbone(name)
     reusable = frozen and weights is not None
     identity = (name, backbone, *identify_weights(name, weights)) if reusable else None
-    trunk = _spare.take(identity) if reusable else None
+    trunk = SPARE.take(identity) if reusable else None
     trunk = trunk or build_trunk(name, weights, backbone)
     extractor = FeatureExtractor(trunk, backbone.mean, backbone.std, pooling).eval()
     if reusable:
-        _spare.offer(identity, extractor)
+        SPARE.offer(identity, extractor)
     return extractor
 
 
-# Shapes that were measured in this process, by what identifies the extractor and the size.
-_measured = {}
-
-
-def measure_features(extractor, name, size, key=None):
+def measure_features(extractor, name, size):
     """Shape of the features of one image.
 
     Parameters
@@ -59,8 +52,6 @@ def measure_features(extractor, name, size, key=None):
         The backbone's, for messages.
     size : int
         Height and width of the image in pixels.
-    key : bytes, optional
-        As :func:`make_key` gives it, so that the same extractor is measured once.
 
     Returns
     -------
@@ -72,11 +63,9 @@ def measure_features(extractor, name, size, key=None):
     ValueError
         Where the network cannot take this size, with those it can, or does not give features.
     """
-    if key is None:
-        return _measure(extractor, name, size)
-    if (key, size) not in _measured:
-        _measured[key, size] = _measure(extractor, name, size)
-    return _measured[key, size]
+    return SHAPES.get(
+        extractor.trunk, lambda: _measure(extractor, name, size), *(extractor.pooling, size)
+    )
 
 
 def _measure(extractor, name, size):

@@ -33,8 +33,8 @@ def resolve_device(device):
             return torch.device("cuda", _worker_number() % torch.cuda.device_count())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
+        # With the number of the device, where there may be several.
+        return torch.empty(1, device=device).device
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as exc:
         names = ["auto", "cpu"]
         names += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
@@ -43,7 +43,6 @@ def resolve_device(device):
             f"device={device!r} cannot be used here: {str(exc).splitlines()[0]}; "
             f"possible are {', '.join(names)}"
         ) from exc
-    return found
 
 
 def _worker_number():

@@ -8,11 +8,9 @@ from skall.acceleration import accelerate
 from skall.feature_rows import make_rows
 from skall.network import BLOCK, choose_multiple, run_padded
 from skall.read_ahead import read_ahead
-from skall.recycling import Derived
+from skall.recycling import ACCELERATED, DIGESTS
 
 PASS_SIZE = 2 * BLOCK
-_digests = Derived()
-_accelerated = Derived()
 
 
 def digest_trunk(extractor):
@@ -27,7 +25,7 @@ def digest_trunk(extractor):
     bytes
     """
     trunk = extractor.trunk
-    state = blake2b(_digests.get(trunk, lambda: _digest_module(trunk)), digest_size=16)
+    state = blake2b(DIGESTS.get(trunk, lambda: _digest_module(trunk)), digest_size=16)
     state.update(f"{extractor.pooling}".encode())
     for tensor in (extractor.mean, extractor.std):
         state.update(tensor.cpu().numpy().tobytes())
@@ -104,7 +102,7 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
 def _accelerate(extractor, size):
     """The extractor as it runs fastest, made once for the parts of a cross-validation."""
     device = extractor.mean.device
-    trunk = _accelerated.get(
+    trunk = ACCELERATED.get(
         extractor.trunk,
         lambda: accelerate(extractor, make_probe(size, device)).trunk,
         *(extractor.numerics, size, device),

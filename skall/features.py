@@ -108,10 +108,8 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
                 self.backbone, self.weights, self.pooling, frozen=True
             )
             self.extractor_.requires_grad_(False)
+            self.feature_shape_ = measure_features(self.extractor_, self.backbone, self.image_size_)
         self._key = make_key(self.extractor_, self.backbone, self.weights, self.random_state)
-        self.feature_shape_ = measure_features(
-            self.extractor_, self.backbone, self.image_size_, self._key
-        )
         return self
 
     def transform(self, X):

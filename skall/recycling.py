@@ -62,6 +62,11 @@ class Spare:
             self._held = None
             return trunk
 
+    def clear(self):
+        """Hold nothing."""
+        with self._lock:
+            self._held = None
+
 
 class Derived:
     """What was made of the last module, as long as it lives and is not changed.
@@ -101,9 +106,13 @@ class Derived:
         known, made = self._made.get(module, (None, None))
         if known != wanted:
             made = make()
-            self._made.clear()
+            self.clear()
             self._made[module] = wanted, made
         return made
+
+    def clear(self):
+        """Hold nothing."""
+        self._made.clear()
 
 
 def describe_state(module):
@@ -122,3 +131,14 @@ def describe_state(module):
         *[type(part) for part in module.modules()],
         *[(name, id(tensor), tensor._version, tensor.dtype) for name, tensor in tensors],
     ]
+
+
+SPARE = Spare()
+DIGESTS, SHAPES, ACCELERATED = Derived(), Derived(), Derived()
+
+
+def forget():
+    """Let go of the trunk that is held, and of what was made of it."""
+    SPARE.clear()
+    for derived in (DIGESTS, SHAPES, ACCELERATED):
+        derived.clear()

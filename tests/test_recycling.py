@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_validate
 from skall import CNNClassifier, CNNFeatures, construction, extraction
 from skall.cache import IN_PROCESS
 from skall.datasets import make_blood_cells
-from skall.recycling import Spare
+from skall.recycling import forget
 from skall.weights import build_trunk
 
 NAME = "timm/test_resnet"
@@ -27,7 +27,7 @@ def file(tmp_path):
 @pytest.fixture
 def built(monkeypatch):
     """The trunks that were built, with nothing left of earlier tests."""
-    monkeypatch.setattr(construction, "_spare", Spare())
+    forget()
     IN_PROCESS.clear()
     trunks = []
 

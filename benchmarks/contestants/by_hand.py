@@ -124,18 +124,18 @@ def prepare_prediction(task, channels_last, folded=False, precision="float32"):
 
 
 def prepare_frozen(task):
-    """Each file decoded once, the trunk run once, and heads trained without anything around."""
+    """Each file decoded once, one trunk built and run once, heads trained with nothing around."""
     paths, targets = list_files(task)
     precision = "bfloat16" if has_bfloat16() else "float32"
     example = torch.from_numpy(np.stack([decode(paths[0], task["size"])]))
-    model = make_predictor(task, example, channels_last=True, folded=True, precision=precision)
+    options = {"channels_last": True, "folded": True, "precision": precision}
     classes = torch.from_numpy(targets)
     folds = split_folds(targets, task["folds"])
-    shape = _read_features(model, example)[0].shape
 
     def run():
         with Timer() as timer:
-            features = _read_all(model, paths, task)
+            features = _read_all(make_predictor(task, example, **options), paths, task)
+            shape = features[0].shape
             for train, test in folds:
                 head = _train_head(task, shape, features, classes, train)
                 head.eval()

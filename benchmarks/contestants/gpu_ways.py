@@ -1,6 +1,5 @@
 """The ways that `gpu.py` measures, on the device that its task names."""
 
-import inspect
 import os
 from functools import partial
 from statistics import median
@@ -17,6 +16,7 @@ from contestants.networks import Classifier, FromBytes
 from contestants.timing import Timer, scale_up
 from contestants.tutorial import make_folder, predict, train_epoch
 from skall.cache import IN_PROCESS
+from skall.classifier.loop import GPU_PASS_SIZE
 
 # Repetitions of the part of the tutorial loop that is scaled up.
 PARTS = 5
@@ -46,8 +46,8 @@ def per_image(timer, n_images, precision):
 def make_estimator(task, compiled=False, **params):
     """The estimator of a task, compiled where skall can."""
     if compiled:
-        if "compile" not in inspect.signature(skall.CNNClassifier).parameters:
-            raise NotThere("CNNClassifier has no parameter compile")
+        if not task["compile"]:
+            raise NotThere("left out by --no-compile")
         params["compile"] = True
     return skall.get_estimator(
         task["network"],
@@ -63,11 +63,11 @@ def make_estimator(task, compiled=False, **params):
 def prepare_skall_training(task, compiled=False):
     """The second epoch of `fit` on decoded images: in the first, kernels are chosen."""
     images, targets = read_whole_batches(task)
-    make_estimator(task, compiled)
+    # One network for all rounds, so that what is compiled is compiled once.
+    net = make_estimator(task, compiled, max_epochs=2, warm_start=True, keep_on_device=True)
 
     def run():
-        IN_PROCESS.clear()
-        net = make_estimator(task, compiled, max_epochs=2).fit(images, targets)
+        net.fit(images, targets)
         seconds = net.history_frame_["dur"].iloc[-1]
         return {"seconds": {"image": seconds / len(images)}, "precision": net.precision_}
 
@@ -97,7 +97,7 @@ def prepare_skall_comparison(task):
         IN_PROCESS.clear()
         with Timer() as timer:
             skall.compare(
-                task["backbones"],
+                [task["network"]],
                 paths.reshape(-1, 1),
                 targets,
                 cv=task["folds"],
@@ -110,8 +110,7 @@ def prepare_skall_comparison(task):
                 max_epochs=task["epochs"],
                 device=task["device"],
             )
-        note = f"{len(task['backbones'])} backbones"
-        return {"seconds": {"comparison": timer.seconds}, "precision": "auto", "note": note}
+        return {"seconds": {"comparison": timer.seconds}, "precision": "auto"}
 
     return run
 
@@ -156,7 +155,7 @@ def prepare_hand_training(task, mode=None):
     return run
 
 
-def prepare_hand_prediction(task, mode=None):
+def prepare_hand_prediction(task, mode=None, batch_size=None):
     """Probabilities of bytes in memory, sent to the device at once and brought back at once."""
     torch.backends.cudnn.benchmark = True
     device, precision = task["device"], choose_precision(task["device"])
@@ -166,7 +165,7 @@ def prepare_hand_prediction(task, mode=None):
 
     def run():
         with torch.no_grad(), Timer() as timer:
-            batches = images.to(device).split(task["batch_size"])
+            batches = images.to(device).split(batch_size or task["batch_size"])
             # A copy each: CUDA graphs write the next batch's logits where these are.
             logits = [model(batch).clone() for batch in batches]
             torch.cat(logits).float().softmax(1).cpu().numpy()
@@ -222,27 +221,26 @@ def prepare_tutorial_prediction(task):
 
 
 def prepare_tutorial_comparison(task):
-    """Some batches of each backbone, scaled up to all images, epochs, folds and backbones."""
+    """Some batches, scaled up to all images, epochs and folds."""
 
     def run():
-        totals = [_estimate(task, name) for name in task["backbones"]]
+        total, spent = _estimate(task)
         return {
-            "seconds": {"comparison": sum(total for total, _ in totals)},
-            "scale": sum(total for total, _ in totals) / sum(spent for _, spent in totals),
+            "seconds": {"comparison": total},
+            "scale": total / spent,
             "precision": "float32",
             "note": (
-                f"scaled: {task['part']} images of each of {len(totals)} backbones trained on and "
-                f"predicted, {PARTS} times, medians, times {task['epochs']} epochs, "
-                f"{task['folds']} folds"
+                f"scaled: {task['part']} images trained on and predicted, {PARTS} times, medians, "
+                f"times {task['epochs']} epochs, {task['folds']} folds"
             ),
         }
 
     return run
 
 
-def _estimate(task, name):
+def _estimate(task):
     """Seconds of the tutorial loop for one backbone: estimated, and spent for that."""
-    part = {**task, "network": name, "weights": None}
+    part = {**task, "weights": None}
     folder = make_folder(part)
     n_test = len(folder) / task["folds"]
     some = Subset(folder, range(0, len(folder), max(len(folder) // task["part"], 1)))
@@ -275,11 +273,11 @@ def _repeat(function, device):
 
 # -- who takes part -------------------------------------------------------------------------------
 
-WORKERS = min(4, os.cpu_count())
+WORKERS = os.cpu_count()
 MODES = {"by hand": None, "by hand, compiled": "default", "by hand, CUDA graphs": "reduce-overhead"}
 
 
-def _list_contestants(kind):
+def _list_contestants(kind, **options):
     return [
         *[
             Contestant(
@@ -293,7 +291,10 @@ def _list_contestants(kind):
         ],
         *[
             Contestant(
-                name, f"gpu_ways:prepare_hand_{kind}", host="by hand", options={"mode": mode}
+                name,
+                f"gpu_ways:prepare_hand_{kind}",
+                host="by hand",
+                options={"mode": mode, **options},
             )
             for name, mode in MODES.items()
         ],
@@ -307,6 +308,7 @@ COMPARISON = [
 ]
 SECTIONS = {
     "gpu training": _list_contestants("training"),
-    "gpu prediction": _list_contestants("prediction"),
+    # As many images at once as skall takes.
+    "gpu prediction": _list_contestants("prediction", batch_size=GPU_PASS_SIZE),
     "gpu comparison": COMPARISON,
 }

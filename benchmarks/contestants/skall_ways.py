@@ -1,17 +1,16 @@
 """skall, as a user calls it."""
 
-import inspect
 import tempfile
 
 import torch
 from sklearn.model_selection import cross_validate
 
 import skall
-from contestants import NotThere
 from contestants.inputs import list_files, read_decoded
 from contestants.timing import Timer
 from skall.cache import IN_PROCESS
 from skall.precision import choose_numerics
+from skall.recycling import forget
 
 
 def make_estimator(task, **params):
@@ -29,13 +28,14 @@ def make_estimator(task, **params):
 
 
 def prepare_frozen(task):
-    """A whole cross-validation of a frozen trunk, from files, with nothing in the cache."""
+    """A whole cross-validation of a frozen trunk, from files, with nothing kept from before."""
     paths, targets = list_files(task)
     net = make_estimator(task, trainable="head", head=task["head"], max_epochs=task["epochs"])
     precision = choose_numerics("auto", task["network"], torch.device("cpu")).precision
 
     def run():
         IN_PROCESS.clear()
+        forget()
         with Timer() as timer:
             cross_validate(
                 net, paths.reshape(-1, 1), targets, cv=task["folds"], error_score="raise"
@@ -68,8 +68,6 @@ def prepare_prediction(task):
 
 def prepare_runtime(task, runtime):
     """The same with what was exported, in another runtime."""
-    if "runtime" not in inspect.signature(skall.load).parameters:
-        raise NotThere("skall.load has no parameter runtime")
     images, net = _fit_once(task)
     with tempfile.TemporaryDirectory() as folder:
         net.save(folder, format="onnx")

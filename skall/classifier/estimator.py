@@ -109,7 +109,10 @@ class CNNClassifier(EpochTasks, CellNet):
         backbone on such a device, else float32.
     memory : {"auto", None}, path or joblib.Memory, default="auto"
         ``"auto"`` keeps decoded images, and the features of a frozen trunk, in this process, 1 GB
-        at most; a folder keeps them on disk, for other processes and runs too; None keeps nothing.
+        at most (``skall.cache.IN_PROCESS`` shows and clears them), and in :func:`skall.compare`
+        with a folder ``out`` in ``<out>/cache``; a folder keeps them on disk, for other processes
+        and runs too; None keeps nothing. The last frozen trunk itself stays in the process, for
+        the next estimator that needs the same.
     random_state : int, RandomState instance or None, default=None
         Seeds weights, batches and dropout; torch's and numpy's own generators are left alone.
     criterion : class, default=torch.nn.CrossEntropyLoss
@@ -379,27 +382,24 @@ class CNNClassifier(EpochTasks, CellNet):
         pooling = pooling_of(self.head)
         frozen = isinstance(self.trainable, str) and self.trainable == "head"
         extractor = build_extractor(self.backbone, self.weights, pooling, backbone, frozen)
-        fixed = find_fixed(self.trainable, extractor, backbone, self.backbone)
-        is_fixed = extractor in fixed
-        key = self._make_key(extractor) if is_fixed else None
-        shape = measure_features(extractor, self.backbone, size, key)
+        shape = measure_features(extractor, self.backbone, size)
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         head = make_head(self.head, shape, n_outputs, self.dropout)
-        stages = compose_stages(extractor, backbone, size) if fixed and not is_fixed else ()
+        fixed = find_fixed(self.trainable, extractor, backbone, self.backbone)
+        parted = fixed and fixed != [extractor]
+        stages = compose_stages(extractor, backbone, size) if parted else ()
         self.module_ = Network(extractor, head, fixed, stages)
-        if is_fixed:
-            self.trunk_key_ = key
-        else:
-            self._renew_trunk_key()
+        self._renew_trunk_key()
         return self
 
     def _renew_trunk_key(self):
         """Name the features of what is frozen in the store, by its weights as they are now."""
         front = self.module_.front
-        self.trunk_key_ = None if front is None else self._make_key(front)
-
-    def _make_key(self, front):
-        return make_key(front, self.backbone, self.weights, self.random_state)
+        self.trunk_key_ = (
+            None
+            if front is None
+            else make_key(front, self.backbone, self.weights, self.random_state)
+        )
 
     # -- data ---------------------------------------------------------------------------------
 
