@@ -63,7 +63,8 @@ def fold_normalisation(module, x):
     >>> fold_normalisation(net, torch.rand(1, 3, 8, 8))[1]
     Sequential()
     """
-    with torch.no_grad():
+    # Tensors of inference mode do not count their changes.
+    with torch.inference_mode(False), torch.no_grad():
         # Watched as a copy: another thread may be running the module.
         folded = deepcopy(module).requires_grad_(False)
         expected, pairs = _find_pairs(folded, x)

@@ -6,7 +6,7 @@ from torch import nn
 from skall.extraction import digest_trunk
 from skall.network import FeatureExtractor, list_stages, probe
 from skall.recycling import SHAPES, SPARE
-from skall.registry import get_backbone
+from skall.registry import describe_source, get_backbone
 from skall.weights import build_trunk, identify_weights
 
 CANDIDATE_SIZES = (8, 16, 24, 32, 48, 64, 71, 75, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
@@ -143,7 +143,8 @@ def make_key(extractor, name, weights, random_state):
     ----------
     extractor : FeatureExtractor
     name : str
-        The backbone's: trunks with the same weights may compute different features.
+        The backbone's: trunks with the same weights may compute different features, and those of
+        another version of a plugin too.
     weights, random_state
         The estimator's parameters.
 
@@ -153,4 +154,4 @@ def make_key(extractor, name, weights, random_state):
     """
     if weights is None and random_state is None:
         return None
-    return name.encode() + digest_trunk(extractor)
+    return f"{name} {describe_source(name)}".encode() + digest_trunk(extractor)

@@ -31,7 +31,7 @@ def resolve_device(device):
     if isinstance(device, str) and device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", _worker_number() % torch.cuda.device_count())
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return resolve_device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         # With the number of the device, where there may be several.
         return torch.empty(1, device=device).device

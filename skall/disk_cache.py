@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class DiskStore:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        # Threads of a process that write at once count together.
+        self._lock = Lock()
 
     @cached_property
     def _salt(self):
@@ -65,9 +68,9 @@ class DiskStore:
         path = self._path(key)
         try:
             return np.load(path, allow_pickle=False)
-        except FileNotFoundError:
+        except OSError:
             return None
-        except (ValueError, EOFError, OSError):
+        except (ValueError, EOFError):
             path.unlink(missing_ok=True)
             return None
 
@@ -75,18 +78,20 @@ class DiskStore:
         """Keep the array where there is room; see :meth:`skall.cache.Store.put`."""
         path = self._path(key)
         room = self.max_bytes // 2 if cheap else self.max_bytes
-        if path.exists() or self._held + array.nbytes > room:
-            return
+        with self._lock:
+            if path.exists() or self._held + array.nbytes > room:
+                return
+            self._held += array.nbytes
         try:
             if not (self.folder / SETTINGS).exists():
                 self.set_limit(self.max_bytes)
             write_file(path, lambda partial: _save(partial, array))
         except OSError as exc:
+            with self._lock:
+                self._held -= array.nbytes
             # A full disk, or one who clears: it is not kept, and whoever has made it goes on.
             if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT):
                 raise
-            return
-        self._held += array.nbytes
 
     @cached_property
     def _held(self):

@@ -102,12 +102,14 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
 def _accelerate(extractor, size):
     """The extractor as it runs fastest, made once for the parts of a cross-validation."""
     device = extractor.mean.device
-    trunk = ACCELERATED.get(
-        extractor.trunk,
-        lambda: accelerate(extractor, make_probe(size, device)).trunk,
-        *(extractor.numerics, size, device),
-    )
-    return extractor.with_trunk(trunk)
+
+    def make():
+        return accelerate(extractor, make_probe(size, device)).trunk
+
+    if device.type != "cpu":
+        # It would stay there.
+        return extractor.with_trunk(make())
+    return extractor.with_trunk(ACCELERATED.get(extractor.trunk, make, extractor.numerics, size))
 
 
 def make_probe(size, device):

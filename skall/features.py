@@ -109,7 +109,6 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
             )
             self.extractor_.requires_grad_(False)
             self.feature_shape_ = measure_features(self.extractor_, self.backbone, self.image_size_)
-        self._key = make_key(self.extractor_, self.backbone, self.weights, self.random_state)
         return self
 
     def transform(self, X):
@@ -135,7 +134,7 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
                 range(len(images)),
                 self.image_size_,
                 store=get_store(self.memory),
-                key=self._key,
+                key=make_key(self.extractor_, self.backbone, self.weights, self.random_state),
             )
         finally:
             self.extractor_.cpu()

@@ -1,5 +1,7 @@
 """The network: a trunk with its normalisation and pooling, and a head."""
 
+from itertools import chain
+
 import torch
 from torch import nn
 
@@ -98,6 +100,9 @@ class Network(nn.Module):
         self.fixed = tuple(fixed)
         # No list of torch's: the trunk has registered them.
         self.stages = tuple(stages)
+        n_first = len(self.fixed)
+        parts = self.stages[:n_first], self.stages[n_first:]
+        self._parts = tuple(nn.Sequential(*part) for part in parts)
         self.frozen = None
         self.freeze()
 
@@ -121,6 +126,16 @@ class Network(nn.Module):
         """The device that the weights are on."""
         return self.extractor.mean.device
 
+    def move(self, device):
+        """Bring whatever is not there to a device; whether there was anything."""
+        tensors = chain(self.parameters(), self.buffers())
+        if all(tensor.device == device for tensor in tensors):
+            return False
+        # What predicts may still be trained.
+        with torch.inference_mode(False):
+            self.to(device)
+        return True
+
     @property
     def front(self):
         """What comes before all that is trained, as a FeatureExtractor; None if nothing does."""
@@ -129,7 +144,7 @@ class Network(nn.Module):
             return whole
         if not self.stages:
             return None
-        first = nn.Sequential(*self.stages[: len(self.fixed)])
+        first, _ = self._parts
         return FeatureExtractor(first, whole.mean, whole.std, numerics=whole.numerics)
 
     @property
@@ -140,7 +155,7 @@ class Network(nn.Module):
         whole = self.extractor
         if not self.stages:
             return whole
-        last = nn.Sequential(*self.stages[len(self.fixed) :])
+        _, last = self._parts
         return TrunkPart(last, whole.pooling, whole.numerics)
 
     def forward(self, images=None, features=None):

@@ -1,5 +1,6 @@
 """The last frozen trunk of this process, and what was made of it, for the next network."""
 
+import sys
 from threading import Lock
 from weakref import WeakKeyDictionary, ref
 
@@ -40,7 +41,8 @@ class Spare:
         """
         trunk = extractor.trunk
         with self._lock:
-            self._held = identity, trunk, describe_state(trunk), ref(extractor)
+            state = describe_state(trunk), _add_up(trunk)
+            self._held = identity, trunk, state, ref(extractor)
 
     def take(self, identity):
         """The trunk that is held, if it was made of this, has no user and was not changed.
@@ -57,7 +59,9 @@ class Spare:
             if self._held is None:
                 return None
             known, trunk, state, user = self._held
-            if user() is not None or known != identity or describe_state(trunk) != state:
+            if user() is not None or known != identity or _count_others(trunk) > 0:
+                return None
+            if (describe_state(trunk), _add_up(trunk)) != state:
                 return None
             self._held = None
             return trunk
@@ -107,8 +111,9 @@ class Derived:
         if known != wanted:
             made = make()
             self.clear()
-            self._made[module] = wanted, made
-        return made
+            # The module itself would live as long as what it is the key of.
+            self._made[module] = wanted, None if made is module else made
+        return module if made is None else made
 
     def clear(self):
         """Hold nothing."""
@@ -126,11 +131,21 @@ def describe_state(module):
     -------
     list
     """
-    tensors = module.state_dict(keep_vars=True).items()
+    parts, tensors = module.modules(), module.state_dict(keep_vars=True).items()
     return [
-        *[type(part) for part in module.modules()],
-        *[(name, id(tensor), tensor._version, tensor.dtype) for name, tensor in tensors],
+        *[(type(part), len(part._forward_hooks), len(part._forward_pre_hooks)) for part in parts],
+        *[(name, id(t), t._version, t.dtype, t.device) for name, t in tensors],
     ]
+
+
+def _count_others(trunk):
+    """How many refer to a trunk beside the spare that holds it and its method that asks."""
+    return sys.getrefcount(trunk) - 4
+
+
+def _add_up(trunk):
+    """Sums of a trunk's tensors, which tell what was written past torch's counters."""
+    return [tensor.detach().sum().item() for tensor in trunk.state_dict().values()]
 
 
 SPARE = Spare()

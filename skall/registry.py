@@ -73,6 +73,14 @@ def get_backbone(name: str) -> Backbone:
     return _load(_find(name, tuple(sys.path)))
 
 
+def describe_source(name: str) -> str:
+    """The package and version that a backbone comes from; empty for those of timm by name."""
+    if name.startswith("timm/"):
+        return ""
+    package = _find(name, tuple(sys.path)).dist
+    return f"{package.name} {package.version}"
+
+
 @cache
 def _find(name: str, path: tuple[str, ...]) -> EntryPoint:
     """The one entry point of a name in the packages of a path, all of which are looked through."""

@@ -163,11 +163,11 @@ def test_the_folded_copy_is_not_kept_for_long():
     net = fit()
     size = len(pickle.dumps(net))
     net.predict_proba(CELLS.data[:2])
-    assert net._made_part
+    assert net._made_parts
     # The copy has a megabyte.
     assert len(pickle.dumps(net)) < size + 1000
     net.predict_proba(CELLS.data)
-    assert not net._made_part
+    assert not net._made_parts
 
 
 # -- what is frozen -------------------------------------------------------------------------------
@@ -543,9 +543,9 @@ def test_compiled_networks_learn_and_predict_the_same(params):
     np.testing.assert_allclose(net.predict_proba(CELLS.data), expected, atol=1e-4)
     assert list(net.module_.state_dict()) == list(fit(**params).module_.state_dict())
     loaded = pickle.loads(pickle.dumps(net))
-    assert not loaded._made_part
+    assert not loaded._made_parts
     np.testing.assert_array_equal(loaded.predict_proba(CELLS.data), net.predict_proba(CELLS.data))
-    assert loaded._made_part
+    assert loaded._made_parts
 
 
 def test_unknown_arguments_of_compile_are_refused():

@@ -20,7 +20,7 @@ from skall.classifier.reading import make_prediction_set, make_training_set
 from skall.classifier.targets import check_groups, check_sample_weight, check_targets, weigh_classes
 from skall.classifier.tasks import EpochTasks
 from skall.classifier.training import gather_rows
-from skall.construction import build_extractor, compose_stages, make_key, measure_features
+from skall.construction import build_extractor, compose_stages, measure_features
 from skall.device import resolve_device
 from skall.heads import make_head, pooling_of
 from skall.images.inputs import check_images
@@ -28,6 +28,10 @@ from skall.network import Network, find_fixed
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 from skall.summary import summarize
+
+
+# Parameters that a network is built from, and that nothing else reads.
+STRUCTURE = ("backbone", "weights", "trainable", "head", "dropout", "image_size")
 
 
 class CNNClassifier(EpochTasks, CellNet):
@@ -123,7 +127,8 @@ class CNNClassifier(EpochTasks, CellNet):
         One of skorch's splitters, for the validation columns of the history, where early_stopping
         does not split.
     warm_start : bool, default=False
-        Whether another `fit` goes on from the weights of the last, with a new optimizer.
+        Whether another `fit` goes on from the weights of the last, with a new optimizer. The
+        network stays as it is: other values of what it was built from are an error.
     compile : bool, default=False
         Whether :func:`torch.compile` makes kernels for the trunk, with CUDA graphs on a GPU; its
         arguments have the prefix ``compile__``. That takes minutes at the start of a training,
@@ -315,6 +320,8 @@ class CNNClassifier(EpochTasks, CellNet):
 
     def _learn(self, X, y, sample_weight, groups, *, fresh, once=False, classes=None):
         check_parameters(self)
+        if not fresh:
+            self._check_structure()
         if once and self.early_stopping:
             raise ValueError(
                 "partial_fit goes one epoch at a time and cannot stop early; use "
@@ -389,17 +396,22 @@ class CNNClassifier(EpochTasks, CellNet):
         parted = fixed and fixed != [extractor]
         stages = compose_stages(extractor, backbone, size) if parted else ()
         self.module_ = Network(extractor, head, fixed, stages)
-        self._renew_trunk_key()
+        self._note_structure()
         return self
 
-    def _renew_trunk_key(self):
-        """Name the features of what is frozen in the store, by its weights as they are now."""
-        front = self.module_.front
-        self.trunk_key_ = (
-            None
-            if front is None
-            else make_key(front, self.backbone, self.weights, self.random_state)
-        )
+    def _note_structure(self):
+        """Remember what the network was built from."""
+        self._structure = {name: getattr(self, name) for name in STRUCTURE}
+
+    def _check_structure(self):
+        """Raise where training that goes on was told of another network."""
+        for name, value in self._structure.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} cannot be had from the network that is there, "
+                    f"which was built with {name}={value!r}: warm_start and partial_fit go on with "
+                    "it. Fit with warm_start=False for a new one"
+                )
 
     # -- data ---------------------------------------------------------------------------------
 

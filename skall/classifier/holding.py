@@ -25,6 +25,9 @@ class Held:
         for start in range(0, n_rows, CHUNK):
             numbers = np.arange(start, min(start + CHUNK, n_rows))
             chunk = read(numbers)
+            if 0 in chunk.stride():
+                # A grey plane that is shown three times cannot be written to.
+                chunk = chunk.contiguous()
             if self.rows is None:
                 # With the strides of the chunk, so that the memory format stays.
                 self.rows = torch.empty_strided(

@@ -20,8 +20,8 @@ from skall.recycling import describe_state
 GPU_PASS_SIZE = 512
 
 
-class MadePart:
-    """The part of a network that was compiled or made for prediction; copies start without it.
+class MadeParts:
+    """Parts of a network that were compiled or made for prediction; copies start without them.
 
     An object of its own, because prediction must leave the attributes of an estimator as they are.
     """
@@ -30,23 +30,23 @@ class MadePart:
         self.clear()
 
     def clear(self):
-        """Forget the part."""
-        self._found = None, None
+        """Forget them."""
+        self._found = {}
 
-    def get(self, made_of, make):
-        """The part that was made of this, or what ``make()`` makes."""
+    def get(self, kind, made_of, make):
+        """The part for this kind of rows that was made of this, or what ``make()`` makes."""
         # Read at once: another thread may predict.
-        known, part = self._found
+        known, part = self._found.get(kind, (None, None))
         if known != made_of:
             part = make()
-            self._found = made_of, part
+            self._found[kind] = made_of, part
         return part
 
     def __bool__(self):
-        return self._found[1] is not None
+        return bool(self._found)
 
     def __reduce__(self):
-        return MadePart, ()
+        return MadeParts, ()
 
 
 class EpochLoop(NeuralNetClassifier):
@@ -179,8 +179,8 @@ class EpochLoop(NeuralNetClassifier):
 
     def _make_part(self, part, kind, state, make):
         """The part that was made of this one, if it is not out of date."""
-        made_of = kind, state, id(self.module_), str(self.module_.device), part.numerics
-        return self._made_part.get(made_of, lambda: make(part))
+        made_of = state, id(self.module_), str(self.module_.device), part.numerics
+        return self._made_parts.get(kind, made_of, lambda: make(part))
 
     def _accelerate(self, kind, rows, part):
         sample = make_probe(self.image_size_, rows.device) if kind == "images" else rows[:1]
@@ -216,13 +216,14 @@ class EpochLoop(NeuralNetClassifier):
         # In batches that suit the device, through a network made for prediction.
         dataset = self.get_dataset(X)
         pass_size = PASS_SIZE if self.module_.device.type == "cpu" else GPU_PASS_SIZE
-        for inputs, _ in self.get_iterator(dataset, batch_size=pass_size):
+        for inputs, _ in _read_batches(self.get_iterator(dataset, batch_size=pass_size)):
             self._set_training(training)
             with torch.set_grad_enabled(training):
-                yield self._respond(inputs, accelerated=not training).to(device)
+                logits = self._respond(inputs, accelerated=not training).to(device)
+            yield logits
         if len(dataset) > PASS_SIZE and not self.compile:
             # It is a copy of the weights, and made again in less time than this took.
-            self._made_part.clear()
+            self._made_parts.clear()
 
     def _respond(self, inputs, accelerated):
         """Logits of a batch, in parts of it where the memory of the device is too small."""

@@ -3,6 +3,7 @@
 import inspect
 from contextlib import contextmanager
 from copy import deepcopy
+from threading import Lock
 from types import MappingProxyType
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.base import BaseEstimator
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from torch import nn
 
-from skall.classifier.loop import EpochLoop, MadePart
+from skall.classifier.loop import EpochLoop, MadeParts
 from skall.classifier.parameters import check_names, list_parameters
 from skall.classifier.schedule import WarmUp, make_schedule
 from skall.classifier.stopping import BestEpoch
@@ -34,6 +35,19 @@ class VerboseLog(PrintLog):
     def on_epoch_end(self, net, **kwargs):
         if net.verbose:
             super().on_epoch_end(net, **kwargs)
+
+
+class Stay:
+    """Who uses a network on a device: the first brings it there, and the last takes it home."""
+
+    def __init__(self):
+        self.lock = Lock()
+        self.users = 0
+        self.home = None
+
+    def __reduce__(self):
+        # Nobody uses a copy.
+        return Stay, ()
 
 
 class CellNet(EpochLoop):
@@ -124,9 +138,8 @@ class CellNet(EpochLoop):
         # skorch moves the module to `device`, which may be "auto" here.
         with self._current_init_context("module"):
             self.initialize_module()
-        if self.module_.device != self.device_:
-            self.module_.to(self.device_)
-        self._made_part = MadePart()
+        self.module_.move(self.device_)
+        self._made_parts, self._stay = MadeParts(), Stay()
 
     def _initialize_criterion(self, reason=None):
         # As for the module.
@@ -214,24 +227,27 @@ class CellNet(EpochLoop):
         finally:
             self.device = device
         self._session = None
-        self._renew_trunk_key()
 
     # -- where the weights are ----------------------------------------------------------------
 
     @contextmanager
     def _on_device(self):
         """Have the network on its device for a while."""
-        home = self.module_.device
-        device = resolve_device(self.device)
+        device, stay = resolve_device(self.device), self._stay
         self._choose_numerics(device)
-        if home == device:
-            yield
-            return
-        self.module_.to(device)
+        with stay.lock:
+            stay.home = stay.home if stay.users else self.module_.device
+            stay.users += 1
         try:
+            with stay.lock:
+                self.module_.move(device)
             yield
         finally:
-            self.module_.to(home)
+            with stay.lock:
+                stay.users -= 1
+                if not stay.users and self.module_.move(stay.home) and not self.compile:
+                    # A copy of the weights that would stay there.
+                    self._made_parts.clear()
 
     def _choose_numerics(self, device):
         """Have the trunk computed as is best on a device."""
@@ -243,20 +259,19 @@ class CellNet(EpochLoop):
         """Keep the weights once: no gradients, and no optimizer unless training goes on."""
         self._average = self._augmentation = None
         if not self.compile:
-            self._made_part = MadePart()
+            self._made_parts = MadeParts()
         self.module_.freeze()
         self.module_.zero_grad(set_to_none=True)
         self.module_.eval()
         if not keep_optimizer:
             self.optimizer_ = None
         if not self.keep_on_device:
-            self._move("cpu")
+            self._move(torch.device("cpu"))
 
     def _move(self, device):
         """Bring the weights, and what goes with them, to a device."""
-        if self.module_.device == torch.device(device):
+        if not self.module_.move(device):
             return
-        self.module_.to(device)
         self.criterion_.to(device)
         if self.optimizer_ is not None:
             # Loading casts the state to the device of the weights.
@@ -265,7 +280,7 @@ class CellNet(EpochLoop):
     def _forget(self):
         """Be unfitted again."""
         self.initialized_ = False
-        for name in ("module_", "optimizer_", "_average", "_augmentation", "_made_part"):
+        for name in ("module_", "optimizer_", "_average", "_augmentation", "_made_parts", "_stay"):
             vars(self).pop(name, None)
 
     def __getstate__(self):
@@ -276,7 +291,7 @@ class CellNet(EpochLoop):
             # Copied together, so that the optimizer's weights are the module's.
             parts = {name: state[name] for name in ("module_", "criterion_", "optimizer_")}
             vars(copy).update(deepcopy(parts))
-            copy._move("cpu")
+            copy._move(torch.device("cpu"))
             state |= {name: vars(copy)[name] for name in parts}
         return state
 

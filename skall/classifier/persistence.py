@@ -69,6 +69,8 @@ def save_classifier(classifier, folder, format="safetensors"):
     state = classifier.module_.state_dict()
     # Tensors that share memory or are strided are not for safetensors.
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+    # Written last: without it the folder holds no whole classifier.
+    (folder / DESCRIPTION_FILE).unlink(missing_ok=True)
     write_file(folder / WEIGHTS_FILE, lambda path: save_file(state, path))
     if model is None:
         # One that an earlier save left is of other weights.
@@ -190,12 +192,12 @@ def restore(classifier, description, state):
     with seeded(0):
         classifier.initialize()
     classifier.weights = weights
+    classifier._note_structure()
     try:
         classifier.module_.load_state_dict(state)
     except RuntimeError as exc:
         raise ValueError(f"the saved weights do not fit the network: {exc}") from exc
     classifier._put_away(keep_optimizer=False)
-    classifier._renew_trunk_key()
     classifier.seed_ = draw_seed(classifier.random_state)
     classifier.device_ = torch.device(description["device"])
     classifier.history_ = History(description["history"])

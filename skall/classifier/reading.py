@@ -12,6 +12,7 @@ from skall.cache import get_store
 from skall.classifier.holding import Held, hold
 from skall.classifier.inner_split import hold_out, split_by_user
 from skall.classifier.training import CellDataset
+from skall.construction import make_key
 from skall.extraction import extract_features
 from skall.images.rows import FileImages
 
@@ -62,10 +63,13 @@ def make_training_set(net, images, learned):
 def _make_training_reader(net, images, rows):
     """What reads rows to train on, and the kind of what it reads."""
     module = net.module_
+    loading = net.get_params_for("iterator_train")
+    # Processes that load batches, and pinned memory, are for rows that are not on a device.
+    held = not (loading.get("num_workers") or loading.get("pin_memory"))
     if net.augment is None:
-        return _make_reader(net, images, rows.rows, held=True)
+        return _make_reader(net, images, rows.rows, held)
     if module.front is None or not (module.is_fixed or net.augment_views > 1):
-        return _read_images(net, images, rows.rows, held=True)
+        return _read_images(net, images, rows.rows, held)
     extract = partial(_extract_view, net, images)
     return ViewReader(extract, rows.rows, rows.copies, net.augment_views), "features"
 
@@ -75,7 +79,7 @@ def _make_reader(net, images, rows, held=False):
     if net.module_.front is None:
         return _read_images(net, images, rows, held)
     each, places = np.unique(rows, return_inverse=True)
-    features = _extract(net, images, each, key=net.trunk_key_)
+    features = _extract(net, images, each)
     read = features.__getitem__
     if held:
         read = hold(read, len(each), net.module_.device)
@@ -94,14 +98,16 @@ def _read_images(net, images, rows, held):
 
 def _extract_view(net, images, rows, number):
     # Views of a seed that nobody knows are not drawn again.
-    key = None if net.random_state is None else net.trunk_key_
-    return _extract(net, images, rows, key=key, view=View(net.augment, net.seed_, number))
+    known = net.random_state is not None
+    return _extract(net, images, rows, known, view=View(net.augment, net.seed_, number))
 
 
-def _extract(net, images, rows, **options):
-    """Features of rows, each given once."""
-    front, store = net.module_.front, get_store(net.memory)
-    return extract_features(front, images, rows, net.image_size_, store=store, **options)
+def _extract(net, images, rows, known=True, view=None):
+    """Features of rows, each given once; of weights as they are now, if they were changed."""
+    front = net.module_.front
+    key = make_key(front, net.backbone, net.weights, net.random_state) if known else None
+    options = {"store": get_store(net.memory), "key": key, "view": view}
+    return extract_features(front, images, rows, net.image_size_, **options)
 
 
 @dataclass(frozen=True)
