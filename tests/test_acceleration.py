@@ -15,7 +15,7 @@ from torch import nn
 from skall import CNNClassifier, CNNFeatures, list_backbones, load
 from skall.acceleration import accelerate, fold_normalisation
 from skall.cache import IN_PROCESS
-from skall.classifier import holding, loop
+from skall.classifier import holding, loop, net, reading
 from skall.classifier.training import CellDataset
 from skall.construction import build_extractor, compose_stages
 from skall.datasets import make_blood_cells
@@ -157,6 +157,40 @@ def test_predictions_of_a_folded_network_are_those_of_the_network():
     with torch.no_grad():
         expected = net.module_.eval()(images).softmax(1).double().numpy()
     np.testing.assert_allclose(net.predict_proba(CELLS.data), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("trainable", ["all", "head"])
+def test_predictions_in_inference_mode_are_the_same(trainable):
+    expected = fit(trainable=trainable).predict_proba(CELLS.data)
+    fitted = fit(trainable=trainable)
+    IN_PROCESS.clear()
+    with torch.inference_mode():
+        np.testing.assert_array_equal(fitted.predict_proba(CELLS.data), expected)
+    # And it can still be trained.
+    fitted.partial_fit(CELLS.data, CELLS.target)
+
+
+def test_half_a_prediction_leaves_gradients_on():
+    batches = fit().forward_iter(CELLS.data)
+    next(batches)
+    assert torch.is_grad_enabled()
+    fit()
+    batches.close()
+
+
+def test_the_last_of_several_predictions_brings_the_network_home(monkeypatch):
+    fitted = fit()
+    moves = []
+    monkeypatch.setattr(net, "resolve_device", lambda device: torch.device("meta"))
+    monkeypatch.setattr(
+        type(fitted.module_), "move", lambda self, device: moves.append(device.type) or True
+    )
+    monkeypatch.setattr(fitted, "_choose_numerics", lambda device: None)
+    with fitted._on_device():
+        with fitted._on_device():
+            pass
+        assert moves == ["meta", "meta"]
+    assert moves == ["meta", "meta", "cpu"]
 
 
 def test_the_folded_copy_is_not_kept_for_long():
@@ -312,6 +346,34 @@ def test_rows_that_stay_on_a_device_change_nothing(params, monkeypatch):
     monkeypatch.setattr(holding, "measure_room", lambda device: 1000)
     fit(**params)
     assert not made
+
+
+def test_grey_planes_stay_on_a_device_too(monkeypatch):
+    # They are shown three times, in memory that cannot be written to.
+    grey = CELLS.data[..., 1].reshape(len(CELLS.data), -1) / 255
+    expected = fit(grey).predict_proba(grey)
+    monkeypatch.setattr(holding, "measure_room", lambda device: 1e9)
+    np.testing.assert_array_equal(fit(grey).predict_proba(grey), expected)
+
+
+@pytest.mark.parametrize("option", ["num_workers", "pin_memory"])
+def test_rows_stay_off_the_device_where_a_loader_cannot_take_them(option, monkeypatch):
+    taken = []
+    monkeypatch.setattr(reading, "hold", lambda *args: taken.append(args) or args[0])
+    fit()
+    assert len(taken) == 1
+    # No loader of torch's: it would start processes.
+    fit(**{f"iterator_train__{option}": 0}, iterator_train=PlainLoader)
+    assert len(taken) == 2
+    fit(**{f"iterator_train__{option}": 1}, iterator_train=PlainLoader)
+    assert len(taken) == 2
+
+
+class PlainLoader(torch.utils.data.DataLoader):
+    """A loader that takes the options and does without."""
+
+    def __init__(self, dataset, num_workers=0, pin_memory=False, **options):
+        super().__init__(dataset, **options)
 
 
 def test_rows_on_a_device_keep_their_order_in_memory():

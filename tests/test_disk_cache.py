@@ -80,6 +80,28 @@ def test_what_decides_the_last_bits_decides_the_file(tmp_path):
     assert DiskStore(tmp_path).get(b"key").tolist() == [0, 1, 2]
 
 
+def test_a_file_that_cannot_be_opened_now_is_kept(tmp_path, monkeypatch):
+    store = DiskStore(tmp_path)
+    store.put(b"key", np.arange(3))
+
+    def fail(*args, **kwargs):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "load", fail)
+        assert store.get(b"key") is None
+    assert store.get(b"key").tolist() == [0, 1, 2]
+
+
+def test_threads_keep_to_the_limit_together(tmp_path):
+    store = DiskStore(tmp_path)
+    store.set_limit(10_000)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: store.put(b"%d" % n, np.zeros(100)), range(64)))
+    # With the heads of the files.
+    assert 0 < len(store) <= 12
+
+
 def test_a_changed_file_is_read_anew(paths, tmp_path):
     folder = tmp_path / "cache"
     before = ImagePreprocessor(size=32, memory=folder).fit_transform(paths[:1])

@@ -53,6 +53,29 @@ def test_a_warm_start_takes_new_parameters():
     assert net.history_frame_["lr"].tolist() == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3])
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"trainable": "head"}, {"head": "mlp"}, {"dropout": 0.5}, {"image_size": 64}),
+        *({"backbone": "squeezenet"}, {"weights": "imagenet"}),
+    ],
+)
+def test_what_goes_on_is_not_told_of_another_network(params, tmp_path):
+    net = make_classifier(warm_start=True).fit(X, Y)
+    before = net.predict_proba(X)
+    net.save(tmp_path / "net")
+    (name,) = params
+    for kept in (net, load(tmp_path / "net")):
+        value = getattr(kept, name)
+        kept.set_params(**params)
+        for go_on in (kept.fit, kept.partial_fit):
+            with pytest.raises(ValueError, match=rf"^{name}=.* built with {name}={value!r}: "):
+                go_on(X, Y)
+        kept.set_params(**{name: value})
+        np.testing.assert_array_equal(kept.predict_proba(X), before)
+        kept.partial_fit(X, Y)
+
+
 @pytest.mark.parametrize("params", [{"warmup_epochs": 3}, {"lr_schedule": "cosine"}, {}])
 def test_partial_fits_start_from_the_same_rate(params):
     net = make_classifier(max_epochs=4, **params)

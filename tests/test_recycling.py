@@ -82,7 +82,17 @@ def spoil_layers(trunk):
     trunk.set_submodule(name, torch.nn.GELU())
 
 
-@pytest.mark.parametrize("spoil", [spoil_weights, spoil_layers, torch.nn.Module.half])
+def spoil_unseen(trunk):
+    next(trunk.parameters()).data.mul_(2)
+
+
+def spoil_with_a_hook(trunk):
+    trunk.register_forward_hook(lambda module, inputs, output: 2 * output)
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil_weights, spoil_unseen, spoil_layers, spoil_with_a_hook, torch.nn.Module.half]
+)
 def test_changed_trunks_are_not_used_again(file, built, spoil):
     net = fit(file)
     expected = net.predict_proba(CELLS.data)
@@ -91,6 +101,21 @@ def test_changed_trunks_are_not_used_again(file, built, spoil):
     IN_PROCESS.clear()
     np.testing.assert_array_equal(fit(file).predict_proba(CELLS.data), expected)
     assert len(built) == 2
+
+
+def test_a_trunk_that_somebody_keeps_is_not_used_again(file, built):
+    trunk = CNNFeatures(NAME, weights=file, image_size=64).fit(CELLS.data).extractor_.trunk
+    assert fit(file).module_.extractor.trunk is not trunk
+    assert len(built) == 2
+
+
+def test_features_are_those_of_the_weights_as_they_are(file, built):
+    net = fit(file)
+    stored = net.predict_proba(CELLS.data)
+    net.module_.extractor.trunk.load_state_dict(build_trunk(NAME, None).state_dict())
+    assert not np.allclose(net.predict_proba(CELLS.data), stored)
+    # Nor do the features of other weights go by the name of the file's.
+    np.testing.assert_array_equal(fit(file).predict_proba(CELLS.data), stored)
 
 
 def test_other_weights_in_the_same_file_are_read(file, built):

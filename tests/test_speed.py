@@ -74,6 +74,9 @@ def test_ratios_are_taken_within_rounds(ratios):
         ({"least": None, "most": 1.05}, {"skall": [1.06, 1, 2], "peer": [1, 1, 1]}, "BROKEN"),
         ({}, {"skall": [1, 1, 1]}, "not measured"),
         ({}, {"peer": [1, 1, 1]}, "not measured"),
+        # The best of several is not known where one was not asked.
+        ({"others": ("peer", "b")}, {"skall": [1], "peer": [3]}, "not judged: 1 of 2 left out"),
+        ({"others": ("peer", "b")}, {"skall": [1], "peer": [1.5]}, "BROKEN"),
         # The fastest of several counts, on either side.
         ({"others": ("peer", "b")}, {"skall": [1], "peer": [3], "b": [1.5]}, "BROKEN"),
         ({"ours": ("skall", "b")}, {"skall": [1], "peer": [1.5], "b": [0.5]}, "met"),
@@ -102,6 +105,13 @@ def test_bounds_bind_where_they_were_set(ratios, changes, facts, verdict):
     assert verdicts["ratio"].tolist() == ["1 [1, 1]"]
 
 
+def test_each_network_has_facts_of_its_own(ratios):
+    small = make_measurements({"skall": [1], "peer": [1]}, full=False).assign(network="small")
+    measurements = pd.concat([small, make_measurements({"skall": [1], "peer": [1]})])
+    verdicts = ratios.judge(measurements, [make_bound(ratios, full_only=True)])
+    assert verdicts["verdict"].tolist() == ["not bound: not a full run", "BROKEN"]
+
+
 def test_bounds_are_for_their_networks(ratios):
     measurements = make_measurements({"skall": [1], "peer": [1]})
     assert ratios.judge(measurements, [make_bound(ratios, networks=("other",))]).empty
@@ -113,12 +123,25 @@ def test_a_bound_has_one_side(ratios):
         make_bound(ratios, most=3.0)
 
 
+MEASURES = {
+    "frozen linear": ["cross-validation"],
+    "frozen mlp": ["cross-validation"],
+    "training": ["step", "fit"],
+    "prediction": ["batch"],
+    "gpu training": ["image"],
+    "gpu prediction": ["image"],
+    "gpu comparison": ["comparison"],
+}
+
+
 def test_shipped_bounds_name_contestants_that_there_are(ratios):
     sections = import_module("contestants").SECTIONS
     sections = sections | import_module("contestants.gpu_ways").SECTIONS
     for bound in ratios.read_bounds():
         names = {contestant.name for contestant in sections[bound.section]}
         assert names.issuperset((*bound.ours, *bound.others))
+        assert bound.measure in MEASURES[bound.section]
+        assert set(bound.networks) <= set(import_module("speed").NETWORKS)
         assert bound.ours
         assert bound.others
 
@@ -239,6 +262,15 @@ def test_a_contestant_that_fails_is_named_and_fails_the_run(tmp_path, capsys, mo
     shown = capsys.readouterr()
     assert "Failed: training, timm/test_resnet, broken" in shown.out
     assert "AttributeError" in shown.err
+    # Nor is it forgotten.
+    assert speed.main(["--read", str(tmp_path / "speed.csv")]) == 1
+
+
+def test_contestants_that_there_are_not_are_refused(capsys):
+    for script in ("speed", "gpu"):
+        with pytest.raises(SystemExit):
+            import_module(script).main(["--contestants", "skall, tunde"])
+        assert "no contestants ['skall, tunde']; there are" in capsys.readouterr().err
 
 
 def test_a_process_that_ends_is_an_answer():
