@@ -6,7 +6,7 @@ from copy import deepcopy
 from sklearn.callback import CallbackSupportMixin
 from skorch.history import History
 
-from skall.classifier.net import CellNet, TrainingStopped
+from skall.classifier.net import CellNet, Stay, TrainingStopped
 from skall.classifier.stopping import BestEpoch, copy_state
 from skall.randomness import seeded
 
@@ -77,6 +77,7 @@ class EpochTasks(CallbackSupportMixin):
         best = next((each for each in callbacks if isinstance(each, BestEpoch)), None)
         fitted = CellNet.__new__(type(self))
         vars(fitted).update(vars(self), optimizer_=None, _hook_arguments=None, _epoch_task=None)
+        fitted._stay = Stay()
         fitted.module_, fitted.criterion_ = deepcopy((self.module_, self.criterion_))
         if best is not None and best.state_ is not None:
             copy_state(best.state_, fitted.module_)
