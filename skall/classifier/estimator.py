@@ -386,7 +386,8 @@ class CNNClassifier(EpochTasks, CellNet):
         backbone = get_backbone(self.backbone)
         self.image_size_ = size = self.image_size or backbone.input_size
         pooling = pooling_of(self.head)
-        frozen = isinstance(self.trainable, str) and self.trainable == "head"
+        # Of a trunk that stays on a device none is kept, so that its memory becomes free.
+        frozen = self.trainable == "head" and not self.keep_on_device
         extractor = build_extractor(self.backbone, self.weights, pooling, backbone, frozen)
         shape = measure_features(extractor, self.backbone, size)
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
