@@ -69,9 +69,8 @@ class FeatureExtractor(TrunkPart):
 
     def forward(self, images):
         """Features of images ``(n, 3, h, w)``, uint8 or float with 1 as white."""
-        if images.dtype == torch.uint8:
-            images = images.to(self.mean.dtype).div_(255)
-        return super().forward((images - self.mean).div_(self.std))
+        white = 255 if images.dtype == torch.uint8 else 1
+        return super().forward((images - white * self.mean).div_(white * self.std))
 
     def with_trunk(self, trunk):
         """The same around another trunk."""

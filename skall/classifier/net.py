@@ -245,9 +245,11 @@ class CellNet(EpochLoop):
         finally:
             with stay.lock:
                 stay.users -= 1
-                if not stay.users and self.module_.move(stay.home) and not self.compile:
-                    # A copy of the weights that would stay there.
-                    self._made_parts.clear()
+                if not stay.users and stay.home != device:
+                    self.module_.move(stay.home)
+                    if not self.compile:
+                        # A copy of the weights that would stay there.
+                        self._made_parts.clear()
 
     def _choose_numerics(self, device):
         """Have the trunk computed as is best on a device."""
