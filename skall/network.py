@@ -175,13 +175,9 @@ class Network(nn.Module):
 
     def train(self, mode=True):
         """Switch to training, except for what is frozen."""
-        self.training = mode
-        for part in self.children():
-            # What is frozen is so as a whole, or in parts.
-            part.train(mode and part not in self.frozen)
+        super().train(mode)
         for module in self.frozen:
-            if module is not self.extractor:
-                module.eval()
+            module.eval()
         return self
 
     def learned_state(self):

@@ -29,7 +29,7 @@ from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
 from skall.summary import summarize
 
-# Parameters that a network is built from, and that nothing else reads.
+# Parameters that a network is built from, which training that goes on cannot change.
 STRUCTURE = ("backbone", "weights", "trainable", "head", "dropout", "image_size")
 
 
