@@ -74,6 +74,7 @@ TRAINING = [
         for name, options in {
             "float32": PLAIN,
             "channels_last, float32": LAST,
+            "bfloat16": PLAIN | BFLOAT16,
             "channels_last, bfloat16": LAST | BFLOAT16,
         }.items()
     ],
