@@ -104,7 +104,7 @@ def test_checklists_are_filled_with_what_is_known(comparison):
     assert facts["disjoint"] == "By patient (group): none is on both sides of a split."
     assert facts["data"] == "24 images of 2 classes, 8 patients (groups), 32 x 32 pixels."
     assert "lr=None" in facts["training"] and "random_state=0" in facts["initialisation"]
-    assert "Trunks were computed in float32 (" in facts["training"]
+    assert "Trunks were computed in float32, channels_last (" in facts["training"]
 
 
 def test_patients_on_both_sides_are_said():

@@ -2,6 +2,7 @@
 
 import tempfile
 
+import numpy as np
 import torch
 from sklearn.model_selection import cross_validate
 
@@ -75,9 +76,11 @@ def prepare_runtime(task, runtime):
 
 
 def _fit_once(task):
+    """Images to predict, and what predicts them: fitted to two, so that it needs little memory."""
     images, targets = read_decoded(task)
+    _, few = np.unique(targets, return_index=True)
     net = make_estimator(task, max_epochs=1, memory=None)
-    return images[: task["batch_size"]], net.fit(images, targets)
+    return images[: task["batch_size"]], net.fit(images[few], targets[few])
 
 
 def _predict(net, images, task):

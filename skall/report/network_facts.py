@@ -93,12 +93,14 @@ def _describe_training(comparison, networks):
 
 
 def _describe_numerics(networks):
-    """The precision of the trunks; folders of before it was recorded do not know it."""
-    by_precision = {}
+    """How the trunks were computed; folders of before it was recorded do not know it."""
+    by_numerics = {}
     for name, about in networks.items():
-        precision = about["network"].get("precision", "a precision that is not recorded")
-        by_precision.setdefault(precision, []).append(name)
-    parts = [f"{precision} ({', '.join(names)})" for precision, names in by_precision.items()]
+        network = about["network"]
+        numerics = [network[key] for key in ("precision", "memory_format") if key in network]
+        text = ", ".join(numerics) or "a precision that is not recorded"
+        by_numerics.setdefault(text, []).append(name)
+    parts = [f"{numerics} ({', '.join(names)})" for numerics, names in by_numerics.items()]
     return f"Trunks were computed in {'; '.join(parts)}."
 
 
