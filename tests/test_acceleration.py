@@ -20,7 +20,7 @@ from skall.classifier.training import CellDataset
 from skall.construction import build_extractor, compose_stages
 from skall.datasets import make_blood_cells
 from skall.feature_rows import ArrayRows, FileRows, make_rows
-from skall.network import FeatureExtractor
+from skall.network import FeatureExtractor, normalise
 from skall.precision import Numerics, choose_numerics, name_capability, read_table
 from skall.randomness import seeded
 from skall.registry import get_backbone
@@ -579,6 +579,22 @@ def test_the_shipped_table_can_be_read():
 def test_capabilities():
     assert name_capability(CPU) in ("cpu", "cpu bfloat16")
     assert name_capability(torch.device("mps")) == "mps"
+
+
+# -- normalising ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("white", [255, 1])
+def test_images_are_normalised_alike_in_every_order_of_memory(memory_format, white):
+    images = torch.randint(256, (3, 3, 5, 7), dtype=torch.uint8)
+    images = (images if white == 255 else images / 255).contiguous(memory_format=memory_format)
+    before = images.clone()
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.5, 0.4, 0.3), (0.2, 0.3, 0.1)))
+    found = normalise(images, white * mean, white * std)
+    assert torch.equal(found, (images - white * mean) / (white * std))
+    assert found.is_contiguous(memory_format=memory_format)
+    assert torch.equal(images, before)
 
 
 # -- compiling ------------------------------------------------------------------------------------
