@@ -20,12 +20,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+from cells import draw_cells
 from paper_tables import to_markdown
-from PIL import Image
 from processor import name_processor
 from reporting import name_results
 
-from skall import compare, datasets, tune_allocator
+from skall import compare, tune_allocator
 from skall.cache import IN_PROCESS
 from skall.comparison.evaluation import measure_peak_memory
 
@@ -67,29 +67,21 @@ RUNS = (
 )
 
 
-def write_cells(folder, n_images, n_drawn=200):
-    """Files of cells, no two alike: PNG every tenth, else JPEG.
-
-    Drawing takes most of the time, so that few cells are drawn and each is shown many times,
-    turned, moved and stained otherwise.
+def write_cells(folder, n_images):
+    """Files of cells, PNG every tenth, else JPEG.
 
     Returns
     -------
     list of str, ndarray
         Paths and labels.
     """
-    cells = datasets.make_blood_cells(n_drawn, n_patients=20, image_size=SIZE, random_state=0)
-    rng = np.random.default_rng(0)
     paths, labels = [], []
-    for number in range(n_images):
-        drawn = number % n_drawn
-        pixels = np.roll(cells.data[drawn], rng.integers(-20, 21, 2), axis=(0, 1))
-        pixels = np.rot90(pixels, rng.integers(4)) * rng.uniform(0.9, 1, 3)
+    for number, (image, label, _) in enumerate(draw_cells(n_images, SIZE)):
         path = folder / f"{number}.{'jpg' if number % 10 else 'png'}"
         options = {"quality": 90} if number % 10 else {"compress_level": 1}
-        Image.fromarray(pixels.astype(np.uint8)).save(path, **options)
+        image.save(path, **options)
         paths.append(str(path))
-        labels.append(cells.target[drawn])
+        labels.append(label)
     return paths, np.array(labels)
 
 

@@ -34,6 +34,7 @@ def accelerate(part, x):
         for module in trunk.modules():
             if type(module) in (nn.Conv2d, nn.Linear):
                 module.bfloat16()
+    part.numerics.arrange_weights(trunk)
     return part.with_trunk(trunk)
 
 
@@ -63,10 +64,12 @@ def fold_normalisation(module, x):
     >>> fold_normalisation(net, torch.rand(1, 3, 8, 8))[1]
     Sequential()
     """
+    device, x = x.device, x.cpu()
     # Tensors of inference mode do not count their changes.
     with torch.inference_mode(False), torch.no_grad():
-        # Watched as a copy: another thread may be running the module.
-        folded = deepcopy(module).requires_grad_(False)
+        # Watched as a copy: another thread may be running the module. On the CPU, because GPUs
+        # round inputs of convolutions to ten bits (TF32), which would hide what differs.
+        folded = deepcopy(module).cpu().requires_grad_(False)
         expected, pairs = _find_pairs(folded, x)
         if not pairs:
             return module
@@ -77,7 +80,7 @@ def fold_normalisation(module, x):
         except AttributeError:
             # A network that looks into its normalisations.
             return module
-    return folded if difference <= TOLERANCE * expected.abs().max() else module
+    return folded.to(device) if difference <= TOLERANCE * expected.abs().max() else module
 
 
 def _find_pairs(module, x):

@@ -47,13 +47,12 @@ class Preset:
         """Change images ``(n, 3, h, w)``; uint8 ones become float32 in [0, 1]."""
         is_integer = images.dtype == torch.uint8
         images = images.float() / 255 if is_integer else images
-        grid = affine_grid(self._draw(len(images)), images.shape, align_corners=False)
-        images = grid_sample(
-            images, grid.to(images), padding_mode="reflection", align_corners=False
-        )
+        maps = self._draw(len(images)).to(images, non_blocking=True)
+        grid = affine_grid(maps, images.shape, align_corners=False)
+        images = grid_sample(images, grid, padding_mode="reflection", align_corners=False)
         if self.brightness:
             factor = 1 + self.brightness * _uniform(len(images))
-            images = images * factor.view(-1, 1, 1, 1).to(images)
+            images = images * factor.view(-1, 1, 1, 1).to(images, non_blocking=True)
         return images.clamp(0, 1) if is_integer else images
 
     def _draw(self, n):
@@ -123,11 +122,12 @@ def _change(change, images):
 
 
 def _transform_each(transform, images):
-    changed = [_transform(transform, image) for image in images]
+    # On the CPU, where every transform works, and is faster for one small image.
+    changed = [_transform(transform, image) for image in images.cpu()]
     if any(image.is_floating_point() for image in changed):
         # Where a transform is applied at times only, some of the images are still uint8.
         changed = [i.float() if i.is_floating_point() else i.float() / 255 for i in changed]
-    return torch.stack(changed)
+    return torch.stack(changed).to(images.device)
 
 
 def _transform(transform, image):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import re
+from itertools import chain
 
 import torch
 
@@ -43,6 +44,32 @@ def resolve_device(device):
             f"device={device!r} cannot be used here: {str(exc).splitlines()[0]}; "
             f"possible are {', '.join(names)}"
         ) from exc
+
+
+def move(module, device):
+    """Bring a module to a device, where each of its tensors stays the object that it is.
+
+    So that what was remembered of the module holds when it comes back; ``module.to`` makes new
+    buffers.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Without gradients, which stay where they are.
+    device : torch.device
+
+    Returns
+    -------
+    bool
+        Whether anything was elsewhere.
+    """
+    tensors = chain(module.parameters(), module.buffers())
+    elsewhere = [tensor for tensor in tensors if tensor.device != device]
+    # What predicts may still be trained.
+    with torch.inference_mode(False):
+        for tensor in elsewhere:
+            tensor.data = tensor.data.to(device)
+    return bool(elsewhere)
 
 
 def _worker_number():

@@ -6,11 +6,9 @@ import torch
 
 from skall.acceleration import accelerate
 from skall.feature_rows import make_rows
-from skall.network import BLOCK, choose_multiple, run_padded
 from skall.read_ahead import read_ahead
 from skall.recycling import ACCELERATED, DIGESTS
-
-PASS_SIZE = 2 * BLOCK
+from skall.row_blocks import BLOCK, choose_multiple, choose_pass_size, run_halved
 
 
 def digest_trunk(extractor):
@@ -80,9 +78,10 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
         found[place] = features
     # What is stored must not depend on the batch it was computed in.
     multiple = choose_multiple(len(missing), size) if key is None else BLOCK
-    passes = [missing[start : start + PASS_SIZE] for start in range(0, len(missing), PASS_SIZE)]
-    run = _accelerate(extractor, size) if missing else None
     device = extractor.mean.device
+    pass_size = choose_pass_size(device, size)
+    passes = [missing[start : start + pass_size] for start in range(0, len(missing), pass_size)]
+    run = _accelerate(extractor, size) if missing else None
 
     def read(places):
         return places, images.read_batch([rows[place] for place in places], size, store)
@@ -90,7 +89,7 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
     for places, batch in read_ahead(map(read, passes)):
         batch = view.draw(batch, device) if view else batch.to(device)
         with torch.no_grad():
-            features = run_padded(run, batch, multiple).cpu().numpy()
+            features = run_halved(run, batch, multiple).cpu().numpy()
         found = found or make_rows(len(rows), features.shape[1:])
         for place, row in zip(places, features, strict=True):
             found[place] = row

@@ -1,12 +1,13 @@
 """Features of a trunk as a scikit-learn transformer."""
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skall.cache import get_store
 from skall.construction import build_extractor, make_key, measure_features
-from skall.device import resolve_device
+from skall.device import move, resolve_device
 from skall.extraction import extract_features
 from skall.images.inputs import check_images
 from skall.parameters import NETWORK_VALUES, check_values, one_of
@@ -45,7 +46,7 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    extractor_ : skall.network.FeatureExtractor
+    extractor_ : skall.trunk.FeatureExtractor
     feature_shape_ : tuple of int
         ``(c,)``, or ``(c * h' * w',)`` where the map is flattened.
     image_size_ : int
@@ -127,9 +128,10 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         images = check_images(self, X, reset=False)
         try:
             device = resolve_device(self.device)
+            move(self.extractor_, device)
             self.extractor_.numerics = choose_numerics(self.precision, self.backbone, device)
             features = extract_features(
-                self.extractor_.to(device),
+                self.extractor_,
                 images,
                 range(len(images)),
                 self.image_size_,
@@ -137,7 +139,7 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
                 key=make_key(self.extractor_, self.backbone, self.weights, self.random_state),
             )
         finally:
-            self.extractor_.cpu()
+            move(self.extractor_, torch.device("cpu"))
         return features.numpy()
 
     def get_feature_names_out(self, input_features=None):

@@ -48,6 +48,15 @@ class Numerics:
             return tensor
         return tensor.contiguous(memory_format=MEMORY_FORMATS[self.memory_format])
 
+    def arrange_weights(self, module):
+        """Bring the weights of a module that is on a GPU into this memory format, in place.
+
+        cuDNN would do so in each step; on the CPU, oneDNN has an order of its own.
+        """
+        parameter = next(module.parameters(), None)
+        if parameter is not None and parameter.device.type == "cuda":
+            module.to(memory_format=MEMORY_FORMATS[self.memory_format])
+
 
 def choose_numerics(precision, backbone, device):
     """How to compute a backbone on a device: what the table of measurements says is fastest.

@@ -7,9 +7,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from skall.construction import measure_features
 from skall.heads import make_head, pooling_of
-from skall.network import FeatureExtractor, Network, find_fixed, probe
+from skall.network import Network, find_fixed
 from skall.randomness import seeded
 from skall.registry import get_backbone, list_backbones
+from skall.trunk import FeatureExtractor, probe
 
 
 def summarize(estimator, n_classes=None):

@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_validate
 from skorch.callbacks import Callback
 from torch import nn
 
-from skall import CNNClassifier, CNNFeatures, list_backbones, load
+from skall import CNNClassifier, CNNFeatures, list_backbones, load, row_blocks
 from skall.acceleration import accelerate, fold_normalisation
 from skall.cache import IN_PROCESS
 from skall.classifier import holding, loop, net, reading
@@ -20,10 +20,10 @@ from skall.classifier.training import CellDataset
 from skall.construction import build_extractor, compose_stages
 from skall.datasets import make_blood_cells
 from skall.feature_rows import ArrayRows, FileRows, make_rows
-from skall.network import FeatureExtractor, normalise
 from skall.precision import Numerics, choose_numerics, name_capability, read_table
 from skall.randomness import seeded
 from skall.registry import get_backbone
+from skall.trunk import FeatureExtractor, normalise
 
 CELLS = make_blood_cells(36, n_patients=6, image_size=64, random_state=0)
 NAME = "timm/test_resnet"
@@ -178,19 +178,18 @@ def test_half_a_prediction_leaves_gradients_on():
     batches.close()
 
 
-def test_the_last_of_several_predictions_brings_the_network_home(monkeypatch):
-    fitted = fit()
+@pytest.mark.parametrize("keep_on_device", [False, True])
+def test_the_last_of_several_predictions_brings_the_network_home(monkeypatch, keep_on_device):
+    fitted = fit(keep_on_device=keep_on_device)
     moves = []
     monkeypatch.setattr(net, "resolve_device", lambda device: torch.device("meta"))
-    monkeypatch.setattr(
-        type(fitted.module_), "move", lambda self, device: moves.append(device.type) or True
-    )
+    monkeypatch.setattr(net, "move", lambda module, device: moves.append(device.type) or True)
     monkeypatch.setattr(fitted, "_choose_numerics", lambda device: None)
     with fitted._on_device():
         with fitted._on_device():
             pass
         assert moves == ["meta", "meta"]
-    assert moves == ["meta", "meta", "cpu"]
+    assert moves == ["meta", "meta"] + ["cpu"] * (not keep_on_device)
 
 
 def test_the_folded_copy_is_not_kept_for_long():
@@ -385,18 +384,26 @@ def test_nothing_waits_for_the_device_within_an_epoch(monkeypatch):
             return method(self, *args, **options)
 
         monkeypatch.setattr(torch.Tensor, name, note)
-    steps = []
-    step, record = loop.EpochLoop.train_step, loop.EpochLoop._record_batch
+    to = torch.Tensor.to
 
-    def train_step(self, batch):
+    def note_to(self, *args, **options):
+        if isinstance(args[0], (torch.device, torch.Tensor)) and not options.get("non_blocking"):
+            waits.append("to")
+        return to(self, *args, **options)
+
+    monkeypatch.setattr(torch.Tensor, "to", note_to)
+    steps = []
+    bring, record = loop.EpochLoop._bring, loop.EpochLoop._record_batch
+
+    def bring_batch(self, batch):
         waits.clear()
-        return step(self, batch)
+        return bring(self, batch)
 
     def record_batch(self, *args):
         record(self, *args)
         steps.append(list(waits))
 
-    monkeypatch.setattr(loop.EpochLoop, "train_step", train_step)
+    monkeypatch.setattr(loop.EpochLoop, "_bring", bring_batch)
     monkeypatch.setattr(loop.EpochLoop, "_record_batch", record_batch)
     net = fit(batch_size=12, max_epochs=2, augment="vinod2025")
     assert steps == [[]] * 6
@@ -446,19 +453,23 @@ def test_errors_of_reading_ahead_reach_the_user(paths, tmp_path):
 def test_batches_are_halved_where_the_memory_is_too_small(monkeypatch):
     net = fit()
     expected = net.predict_proba(CELLS.data)
+    features = CNNFeatures("timm/test_resnet", None, image_size=64, memory=None, random_state=0)
+    expected_features = features.fit_transform(CELLS.data)
     sizes = []
-    infer = loop.EpochLoop.infer
+    run = row_blocks.run_padded
 
-    def fill(self, x, **options):
-        sizes.append(len(x["images"]))
+    def fill(function, x, multiple):
+        sizes.append(len(x))
         if sizes[-1] > 20:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return infer(self, x, **options)
+        return run(function, x, multiple)
 
-    monkeypatch.setattr(loop.EpochLoop, "infer", fill)
+    monkeypatch.setattr(row_blocks, "run_padded", fill)
     np.testing.assert_array_equal(net.predict_proba(CELLS.data), expected)
     assert sizes == [32, 16, 16, 4]
-    monkeypatch.setattr(loop, "BLOCK", 32)
+    np.testing.assert_array_equal(features.transform(CELLS.data), expected_features)
+    assert sizes == 2 * [32, 16, 16, 4]
+    monkeypatch.setattr(row_blocks, "BLOCK", 32)
     with pytest.raises(torch.OutOfMemoryError):
         net.predict_proba(CELLS.data)
 

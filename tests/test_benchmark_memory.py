@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 
 @pytest.fixture
@@ -16,11 +17,13 @@ def memory(monkeypatch):
 
 
 def test_cells_are_files_of_224_pixels_no_two_alike(memory, tmp_path):
-    paths, labels = memory.write_cells(tmp_path, 60, n_drawn=20)
+    drawn = memory.draw_cells(60, 64, n_drawn=20)
+    assert len({image.tobytes() for image, _, _ in drawn}) == 60
+    paths, labels = memory.write_cells(tmp_path, 60)
     assert len({Path(path).read_bytes() for path in paths}) == len(labels) == 60
     assert set(labels) == {"ALL", "healthy"}
     for path in paths:
-        with memory.Image.open(path) as picture:
+        with Image.open(path) as picture:
             assert picture.size == (224, 224)
 
 

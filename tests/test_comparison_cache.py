@@ -28,8 +28,8 @@ from skall.comparison.caching import KEEPERS, cached_in
 from skall.datasets import make_blood_cells
 from skall.disk_cache import open_cache
 from skall.images import rows
-from skall.network import FeatureExtractor
 from skall.shortcuts import ShortcutFeatures
+from skall.trunk import FeatureExtractor
 
 CELLS = make_blood_cells(24, n_patients=8, image_size=48, random_state=0)
 TINY = {"weights": None, "image_size": 32, "random_state": 0}

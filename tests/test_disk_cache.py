@@ -14,7 +14,7 @@ from skall.cache import get_store
 from skall.cli import main
 from skall.datasets import make_blood_cells
 from skall.disk_cache import SETTINGS, DiskStore, open_cache
-from skall.network import FeatureExtractor
+from skall.trunk import FeatureExtractor
 
 CELLS = make_blood_cells(24, n_patients=4, image_size=48, random_state=0)
 TINY = {"weights": None, "image_size": 32, "random_state": 0}

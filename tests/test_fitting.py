@@ -168,11 +168,13 @@ def test_checkpoint(tmp_path):
         torch.testing.assert_close(tensor, written[name], rtol=0, atol=0)
 
 
-def test_parameters_are_saved_and_read_in_skorchs_way(tmp_path):
+@pytest.mark.parametrize("use_safetensors", [False, True])
+def test_parameters_are_saved_and_read_in_skorchs_way(tmp_path, use_safetensors):
+    path = tmp_path / "params"
     net = make_classifier().fit(IMAGES, CODES)
-    net.save_params(f_params=tmp_path / "params.pt")
+    net.save_params(f_params=path, use_safetensors=use_safetensors)
     other = make_classifier(random_state=1).fit(IMAGES, CODES)
-    other.load_params(f_params=tmp_path / "params.pt")
+    other.load_params(f_params=path, use_safetensors=use_safetensors)
     np.testing.assert_array_equal(other.predict_proba(IMAGES), net.predict_proba(IMAGES))
 
 

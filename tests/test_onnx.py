@@ -28,8 +28,8 @@ from skall import CNNClassifier, load
 from skall.classifier import exporting, runtimes
 from skall.datasets import make_blood_cells
 from skall.images.rows import Images
-from skall.network import BLOCK
 from skall.precision import Numerics
+from skall.row_blocks import BLOCK
 
 CELLS = make_blood_cells(40, n_patients=8, image_size=32, random_state=0)
 X = CELLS.data

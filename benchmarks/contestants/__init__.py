@@ -57,13 +57,13 @@ FOLDED = {"channels_last": True, "folded": True}
 BFLOAT16 = {"precision": "bfloat16"}
 
 FROZEN = [
-    *with_tuned(Contestant("skall", "skall_ways:prepare_frozen", needs=("skall",))),
+    *with_tuned(Contestant("skall", "skall_ways:prepare_frozen", needs=("skall", "torch"))),
     Contestant("ideal, tuned", "by_hand:prepare_frozen", allocator="tuned"),
     Contestant("skorch", "stock_skorch:prepare_frozen", **SKORCH),
     Contestant("Keras", "keras_ways:prepare_frozen", **KERAS),
 ]
 TRAINING = [
-    *with_tuned(Contestant("skall", "skall_ways:prepare_training", needs=("skall",))),
+    *with_tuned(Contestant("skall", "skall_ways:prepare_training", needs=("skall", "torch"))),
     *[
         Contestant(
             f"by hand, {name}, tuned",
@@ -85,7 +85,7 @@ TRAINING = [
 ]
 PREDICTION = [
     *with_tuned(
-        Contestant("skall", "skall_ways:prepare_prediction", needs=("skall",)),
+        Contestant("skall", "skall_ways:prepare_prediction", needs=("skall", "torch")),
         Contestant("PyTorch", "by_hand:prepare_prediction", options=PLAIN),
         Contestant("PyTorch channels_last", "by_hand:prepare_prediction", options=LAST),
         Contestant("PyTorch folded", "by_hand:prepare_prediction", options=FOLDED),

@@ -16,7 +16,7 @@ from contestants.networks import Classifier, FromBytes
 from contestants.timing import Timer, scale_up
 from contestants.tutorial import make_folder, predict, train_epoch
 from skall.cache import IN_PROCESS
-from skall.classifier.loop import GPU_PASS_SIZE
+from skall.row_blocks import choose_pass_size
 
 # Repetitions of the part of the tutorial loop that is scaled up.
 PARTS = 5
@@ -79,7 +79,8 @@ def prepare_skall_prediction(task, compiled=False):
     images, targets = read_whole_batches(task)
     net = make_estimator(task, compiled, max_epochs=1, memory=None, keep_on_device=True)
     first = slice(2 * task["batch_size"])
-    net.fit(images[first], targets[first])
+    # What is measured is not training.
+    net.set_params(compile=False).fit(images[first], targets[first]).set_params(compile=compiled)
 
     def run():
         with Timer() as timer:
@@ -155,17 +156,21 @@ def prepare_hand_training(task, mode=None):
     return run
 
 
-def prepare_hand_prediction(task, mode=None, batch_size=None):
-    """Probabilities of bytes in memory, sent to the device at once and brought back at once."""
+def prepare_hand_prediction(task, mode=None):
+    """Probabilities of bytes in memory, as many at once as skall takes.
+
+    They are sent to the device at once and brought back at once.
+    """
     torch.backends.cudnn.benchmark = True
     device, precision = task["device"], choose_precision(task["device"])
     images = torch.from_numpy(read_whole_batches(task)[0])
     model = make_predictor(task, images, channels_last=True, folded=True, precision=precision)
     model = compile_model(model.to(device), task, mode)
+    pass_size = choose_pass_size(torch.device(device), task["size"])
 
     def run():
         with torch.no_grad(), Timer() as timer:
-            batches = images.to(device).split(batch_size or task["batch_size"])
+            batches = images.to(device).split(pass_size)
             # A copy each: CUDA graphs write the next batch's logits where these are.
             logits = [model(batch).clone() for batch in batches]
             torch.cat(logits).float().softmax(1).cpu().numpy()
@@ -277,14 +282,14 @@ WORKERS = os.cpu_count()
 MODES = {"by hand": None, "by hand, compiled": "default", "by hand, CUDA graphs": "reduce-overhead"}
 
 
-def _list_contestants(kind, **options):
+def _list_contestants(kind):
     return [
         *[
             Contestant(
                 name,
                 f"gpu_ways:prepare_skall_{kind}",
                 host="skall",
-                needs=("skall",),
+                needs=("skall", "torch"),
                 options={"compiled": compiled},
             )
             for name, compiled in {"skall": False, "skall, compiled": True}.items()
@@ -294,7 +299,7 @@ def _list_contestants(kind, **options):
                 name,
                 f"gpu_ways:prepare_hand_{kind}",
                 host="by hand",
-                options={"mode": mode, **options},
+                options={"mode": mode},
             )
             for name, mode in MODES.items()
         ],
@@ -303,12 +308,13 @@ def _list_contestants(kind, **options):
 
 
 COMPARISON = [
-    Contestant("skall", "gpu_ways:prepare_skall_comparison", host="skall", needs=("skall",)),
+    Contestant(
+        "skall", "gpu_ways:prepare_skall_comparison", host="skall", needs=("skall", "torch")
+    ),
     Contestant("tutorial", "gpu_ways:prepare_tutorial_comparison", host="tutorial"),
 ]
 SECTIONS = {
     "gpu training": _list_contestants("training"),
-    # As many images at once as skall takes.
-    "gpu prediction": _list_contestants("prediction", batch_size=GPU_PASS_SIZE),
+    "gpu prediction": _list_contestants("prediction"),
     "gpu comparison": COMPARISON,
 }

@@ -369,6 +369,7 @@ class CNNClassifier(EpochTasks, CellNet):
         self._move(self.device_)
         numerics = self._choose_numerics(self.device_)
         self.precision_, self.memory_format_ = numerics.precision, numerics.memory_format
+        numerics.arrange_weights(self.module_.extractor)
         self._renew_optimizer()
         dataset = make_training_set(self, images, learned)
         try:
@@ -431,7 +432,7 @@ class CNNClassifier(EpochTasks, CellNet):
             images = check_images(self, X, reset=False)
             return self._session.predict_logits(images, self.image_size_, get_store(self.memory))
         with self._on_device():
-            logits = torch.cat(list(self.forward_iter(X, device="cpu")))
+            logits = torch.cat(list(self.forward_iter(X, device=self.module_.device))).cpu()
         return logits.detach().double().numpy()
 
     def predict_proba(self, X):

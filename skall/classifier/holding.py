@@ -36,7 +36,8 @@ class Held:
             self.rows[start : start + len(chunk)] = chunk.to(device)
 
     def __call__(self, numbers):
-        return self.rows[torch.as_tensor(numbers, device=self.rows.device)]
+        # Without waiting for the step before, which would be done first.
+        return self.rows[torch.as_tensor(numbers).to(self.rows.device, non_blocking=True)]
 
 
 def hold(read, n_rows, device):

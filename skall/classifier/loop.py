@@ -11,13 +11,16 @@ from skall.acceleration import accelerate
 from skall.augmentation import make_augmentation
 from skall.classifier.stopping import MovingAverage, copy_state
 from skall.classifier.training import RowBatches, take_batch
-from skall.extraction import PASS_SIZE, make_probe
-from skall.network import BLOCK, choose_multiple, run_padded
+from skall.extraction import make_probe
 from skall.read_ahead import read_ahead
 from skall.recycling import describe_state
-
-# Images that a GPU predicts at once, if its memory is enough for so many.
-GPU_PASS_SIZE = 512
+from skall.row_blocks import (
+    BLOCK,
+    choose_multiple,
+    choose_pass_size,
+    run_halved,
+    run_padded,
+)
 
 
 class MadeParts:
@@ -88,7 +91,7 @@ class EpochLoop(NeuralNetClassifier):
         n_batches = 0
         try:
             with self._average.applied() if averaged else nullcontext():
-                for batch in _read_batches(iterator):
+                for batch in map(self._bring, _read_batches(iterator)):
                     self.notify("on_batch_begin", batch=batch, training=training)
                     step = step_fn(batch, **fit_params)
                     self._record_batch(prefix, batch, step)
@@ -98,12 +101,17 @@ class EpochLoop(NeuralNetClassifier):
             self._fetch_scores()
         self.history.record(prefix + "_batch_count", n_batches)
 
+    def _bring(self, batch):
+        """A batch on the device of the network; the device is not waited for."""
+        inputs, targets = batch
+        inputs = {name: _send(rows, self.module_.device) for name, rows in inputs.items()}
+        return inputs, _send(targets, self.module_.device)
+
     def _record_batch(self, prefix, batch, step):
-        targets = batch[1].to(step["y_pred"].device)
-        hits = step["y_pred"].detach().argmax(dim=1) == targets
+        hits = step["y_pred"].detach().argmax(dim=1) == batch[1]
         self.history.record_batch(f"{prefix}_loss", step["loss"].detach())
         self.history.record_batch(f"{prefix}_acc", hits.float().mean())
-        self.history.record_batch(f"{prefix}_batch_size", len(targets))
+        self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
 
     def _fetch_scores(self):
         """Bring this epoch's scores from the device, all at once."""
@@ -147,8 +155,7 @@ class EpochLoop(NeuralNetClassifier):
         # Here, where neither validation nor prediction passes, and on the device.
         inputs, targets = batch
         if self._augmentation is not None:
-            images = inputs["images"].to(self.module_.device)
-            batch = inputs | {"images": self._augmentation(images)}, targets
+            batch = inputs | {"images": self._augmentation(inputs["images"])}, targets
         return super().train_step(batch, **fit_params)
 
     def infer(self, x, accelerated=False, **fit_params):
@@ -161,9 +168,11 @@ class EpochLoop(NeuralNetClassifier):
             multiple = BLOCK
         else:
             multiple = choose_multiple(len(rows), self.image_size_)
-        rows = rows.to(self.module_.device)
+        rows = _send(rows, self.module_.device)
         part = self._choose_part(kind, rows, accelerated)
-        return run_padded(lambda padded: self.module_.classify(part(padded)), rows, multiple)
+        # Halves of a batch are other batches to what is trained.
+        run = run_padded if self.module_.training else run_halved
+        return run(lambda padded: self.module_.classify(part(padded)), rows, multiple)
 
     def _choose_part(self, kind, rows, accelerated):
         """What turns such rows into what the head takes."""
@@ -195,7 +204,7 @@ class EpochLoop(NeuralNetClassifier):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         # Weights of rows and classes enter here, whatever the criterion.
-        y_true = y_true.to(y_pred.device)
+        y_true = _send(y_true, y_pred.device)
         if "sample_weight" not in X:
             return self.criterion_(y_pred, y_true)
         if not hasattr(self.criterion_, "reduction"):
@@ -215,34 +224,26 @@ class EpochLoop(NeuralNetClassifier):
     def forward_iter(self, X, training=False, device="cpu"):
         # In batches that suit the device, through a network made for prediction.
         dataset = self.get_dataset(X)
-        pass_size = PASS_SIZE if self.module_.device.type == "cpu" else GPU_PASS_SIZE
-        for inputs, _ in _read_batches(self.get_iterator(dataset, batch_size=pass_size)):
+        on_cpu = self.module_.device.type == "cpu"
+        pass_size = choose_pass_size(self.module_.device, self.image_size_)
+        iterator = self.get_iterator(dataset, batch_size=pass_size)
+        for inputs, _ in _read_batches(iterator, ahead=not on_cpu):
             self._set_training(training)
             with torch.set_grad_enabled(training):
-                logits = self._respond(inputs, accelerated=not training).to(device)
+                logits = self.infer(inputs, accelerated=not training).to(device)
             yield logits
-        if len(dataset) > PASS_SIZE and not self.compile:
+        if on_cpu and len(dataset) > pass_size and not self.compile:
             # It is a copy of the weights, and made again in less time than this took.
             self._made_parts.clear()
 
-    def _respond(self, inputs, accelerated):
-        """Logits of a batch, in parts of it where the memory of the device is too small."""
-        try:
-            return self.infer(inputs, accelerated=accelerated)
-        except torch.OutOfMemoryError:
-            half = len(next(iter(inputs.values()))) // 2
-            if half < BLOCK:
-                raise
-        halves = [{name: rows[part] for name, rows in inputs.items()} for part in _halve(half)]
-        return torch.cat([self._respond(part, accelerated) for part in halves])
+
+def _send(rows, device):
+    """Rows on a device; what is done there next comes after them, and nobody waits."""
+    return rows.to(device, non_blocking=True)
 
 
-def _halve(half):
-    return slice(None, half), slice(half, None)
-
-
-def _read_batches(iterator):
-    """Batches, each read while the one before is at work, where files are read."""
+def _read_batches(iterator, ahead=False):
+    """Batches, each read while the one before is at work, where files are read or it is asked."""
     reads_files = getattr(getattr(iterator.dataset, "read", None), "reads_files", False)
     has_workers = getattr(iterator, "num_workers", 0)
-    return read_ahead(iterator) if reads_files and not has_workers else iterator
+    return read_ahead(iterator) if (reads_files or ahead) and not has_workers else iterator

@@ -16,7 +16,7 @@ from skall.classifier.loop import EpochLoop, MadeParts
 from skall.classifier.parameters import check_names, list_parameters
 from skall.classifier.schedule import WarmUp, make_schedule
 from skall.classifier.stopping import BestEpoch
-from skall.device import resolve_device
+from skall.device import move, resolve_device
 from skall.precision import choose_numerics
 
 HEAD_LR = 1e-3
@@ -138,7 +138,7 @@ class CellNet(EpochLoop):
         # skorch moves the module to `device`, which may be "auto" here.
         with self._current_init_context("module"):
             self.initialize_module()
-        self.module_.move(self.device_)
+        move(self.module_, self.device_)
         self._made_parts, self._stay = MadeParts(), Stay()
 
     def _initialize_criterion(self, reason=None):
@@ -221,7 +221,7 @@ class CellNet(EpochLoop):
 
     def load_params(self, *args, **kwargs):
         # skorch reads files onto `device`, which may be "auto" here, and may change it.
-        device, self.device = self.device, self.device_
+        device, self.device = self.device, str(self.device_)
         try:
             super().load_params(*args, **kwargs)
         finally:
@@ -240,13 +240,13 @@ class CellNet(EpochLoop):
             stay.users += 1
         try:
             with stay.lock:
-                self.module_.move(device)
+                move(self.module_, device)
             yield
         finally:
             with stay.lock:
                 stay.users -= 1
-                if not stay.users and stay.home != device:
-                    self.module_.move(stay.home)
+                if not stay.users and stay.home != device and not self.keep_on_device:
+                    move(self.module_, stay.home)
                     if not self.compile:
                         # A copy of the weights that would stay there.
                         self._made_parts.clear()
@@ -272,7 +272,7 @@ class CellNet(EpochLoop):
 
     def _move(self, device):
         """Bring the weights, and what goes with them, to a device."""
-        if not self.module_.move(device):
+        if not move(self.module_, device):
             return
         self.criterion_.to(device)
         if self.optimizer_ is not None:

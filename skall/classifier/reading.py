@@ -55,17 +55,22 @@ def make_training_set(net, images, learned):
         train, valid = split_by_user(net.train_split, learned)
     if isinstance(valid, np.ndarray):
         rows = learned.take(valid)
-        valid = CellDataset(*_make_reader(net, images, rows.rows), rows.targets, rows.weights)
+        read = _make_reader(net, images, rows.rows, _may_hold(net, "iterator_valid"))
+        valid = CellDataset(*read, rows.targets, rows.weights)
     rows = learned.take(train)
     return CellDataset(*_make_training_reader(net, images, rows), rows.targets, rows.weights, valid)
+
+
+def _may_hold(net, iterator):
+    """Whether rows may lie on a device: not for processes that load batches, or pinned memory."""
+    loading = net.get_params_for(iterator)
+    return not (loading.get("num_workers") or loading.get("pin_memory"))
 
 
 def _make_training_reader(net, images, rows):
     """What reads rows to train on, and the kind of what it reads."""
     module = net.module_
-    loading = net.get_params_for("iterator_train")
-    # Processes that load batches, and pinned memory, are for rows that are not on a device.
-    held = not (loading.get("num_workers") or loading.get("pin_memory"))
+    held = _may_hold(net, "iterator_train")
     if net.augment is None:
         return _make_reader(net, images, rows.rows, held)
     if module.front is None or not (module.is_fixed or net.augment_views > 1):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from skall.extras import import_extra
-from skall.network import BLOCK, choose_multiple, run_padded
+from skall.row_blocks import BLOCK, choose_multiple, run_padded
 
 RUNTIMES = ("torch", "onnxruntime", "openvino")
 

@@ -146,7 +146,7 @@ class CellDataset(Dataset):
         """A batch, collated: whole batches are read at once."""
         inputs = {self.kind: self.read(items)}
         if self.weights is not None:
-            inputs["sample_weight"] = torch.from_numpy(self.weights[items])
+            inputs["sample_weight"] = torch.from_numpy(self.weights[items]).float()
         return inputs, torch.from_numpy(self.targets[items])
 
 
