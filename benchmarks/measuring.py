@@ -60,10 +60,9 @@ class Host:
 
     def ask(self, **order):
         """Have the child do something; its answer, with ``error`` where it died of it."""
-        try:
+        # Why a child has died is in what is read.
+        with suppress(BrokenPipeError):
             print(json.dumps(order), file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            return {"error": f"the process of {self.name} has ended"}
         return self._read()
 
     def _read(self):
@@ -72,9 +71,9 @@ class Host:
             return json.loads(line)
         self.log.seek(0)
         code = self.process.wait()
-        return {
-            "error": f"the process of {self.name} ended with {code}:\n{self.log.read()[-TAIL:]}"
-        }
+        killed = " (killed, as where memory is short)" if code == -9 else ""
+        said = self.log.read()[-TAIL:]
+        return {"error": f"the process of {self.name} ended with {code}{killed}:\n{said}"}
 
     def close(self):
         """End the child."""
