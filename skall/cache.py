@@ -32,6 +32,8 @@ class Store:
     Store(0 images, 2 arrays of features, 600 of 1,000 bytes)
     """
 
+    is_shared = False
+
     def __init__(self, max_bytes):
         self.max_bytes = max_bytes
         self.nbytes = 0

@@ -45,6 +45,9 @@ class DiskStore:
     ([0, 1, 2], 1)
     """
 
+    # With other processes, which may add to it at any time.
+    is_shared = True
+
     def __init__(self, folder):
         self.folder = Path(folder)
         # Threads of a process that write at once count together.

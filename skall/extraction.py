@@ -1,11 +1,13 @@
 """Features of images, computed once per image."""
 
 from hashlib import blake2b
+from itertools import islice
+from random import Random
 
 import torch
 
 from skall.acceleration import accelerate
-from skall.feature_rows import make_rows
+from skall.feature_rows import LateRows
 from skall.read_ahead import read_ahead
 from skall.recycling import ACCELERATED, DIGESTS
 from skall.row_blocks import BLOCK, choose_multiple, choose_pass_size, run_halved
@@ -67,35 +69,42 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
         suffix = f"|{size}|{extractor.mean.device.type}|{extractor.numerics}|".encode()
         suffix += key + (view.digest() if view else b"")
         names = [images.fingerprint(row) + suffix for row in rows]
-    found = None
-    missing = []
-    for place, name in enumerate(names):
-        features = store.get(name) if name else None
-        if features is None:
-            missing.append(place)
-            continue
-        found = found or make_rows(len(rows), features.shape)
-        found[place] = features
+    found = LateRows(len(rows))
+    order = range(len(rows))
+    if store.is_shared and key is not None:
+        # Processes that start together on the same images divide them, for each begins elsewhere.
+        order = Random().sample(order, len(rows))
     # What is stored must not depend on the batch it was computed in.
-    multiple = choose_multiple(len(missing), size) if key is None else BLOCK
+    multiple = choose_multiple(len(rows), size) if key is None else BLOCK
     device = extractor.mean.device
-    pass_size = choose_pass_size(device, size)
-    passes = [missing[start : start + pass_size] for start in range(0, len(missing), pass_size)]
-    run = _accelerate(extractor, size) if missing else None
+    run = None
+
+    def is_missing(place):
+        features = store.get(names[place]) if names[place] else None
+        if features is not None:
+            found[place] = features
+        return features is None
 
     def read(places):
         return places, images.read_batch([rows[place] for place in places], size, store)
 
+    # Looked for just before it would be computed: another process may have done so meanwhile.
+    passes = _batched(filter(is_missing, order), choose_pass_size(device, size))
     for places, batch in read_ahead(map(read, passes)):
+        run = run or _accelerate(extractor, size)
         batch = view.draw(batch, device) if view else batch.to(device)
         with torch.no_grad():
             features = run_halved(run, batch, multiple).cpu().numpy()
-        found = found or make_rows(len(rows), features.shape[1:])
         for place, row in zip(places, features, strict=True):
             found[place] = row
             if key is not None:
                 store.put(names[place], row)
-    return found
+    return found.rows
+
+
+def _batched(items, size):
+    """Lists of so many items; the last may be shorter."""
+    return iter(lambda: list(islice(items, size)), [])
 
 
 def _accelerate(extractor, size):

@@ -2,6 +2,7 @@
 
 import os
 from tempfile import TemporaryFile, gettempdir
+from threading import Lock
 from weakref import finalize
 
 import numpy as np
@@ -11,21 +12,30 @@ import torch
 MOST_BYTES = 1_000_000_000
 
 
-def make_rows(n_rows, shape):
-    """Room for float32 features of rows.
+class LateRows:
+    """Rows that come one by one, in any order and from any thread.
 
     Parameters
     ----------
     n_rows : int
-    shape : tuple of int
-        Of the features of one row.
 
-    Returns
-    -------
-    ArrayRows or FileRows
+    Attributes
+    ----------
+    rows : ArrayRows or FileRows
+        Made when the first row comes, which tells the shape; None before.
     """
-    small = 4 * n_rows * int(np.prod(shape)) <= MOST_BYTES
-    return (ArrayRows if small else FileRows)(n_rows, shape)
+
+    def __init__(self, n_rows):
+        self.n_rows = n_rows
+        self.rows = None
+        self._lock = Lock()
+
+    def __setitem__(self, row, features):
+        with self._lock:
+            if self.rows is None:
+                small = self.n_rows * features.nbytes <= MOST_BYTES
+                self.rows = (ArrayRows if small else FileRows)(self.n_rows, features.shape)
+            self.rows[row] = features
 
 
 class ArrayRows:

@@ -19,7 +19,7 @@ from skall.classifier import holding, loop, net, reading
 from skall.classifier.training import CellDataset
 from skall.construction import build_extractor, compose_stages
 from skall.datasets import make_blood_cells
-from skall.feature_rows import ArrayRows, FileRows, make_rows
+from skall.feature_rows import ArrayRows, FileRows, LateRows
 from skall.precision import Numerics, choose_numerics, name_capability, read_table
 from skall.randomness import seeded
 from skall.registry import get_backbone
@@ -301,8 +301,10 @@ def test_rows_beyond_the_memory_lie_in_a_file():
             rows[number] = values[number]
         np.testing.assert_array_equal(rows[np.array([4, 4, 0])], values[[4, 4, 0]])
         np.testing.assert_array_equal(rows.numpy(), values)
-    assert isinstance(make_rows(10, (1000,)), ArrayRows)
-    assert isinstance(make_rows(1_000_000, (1000,)), FileRows)
+    for n_rows, kind in {10: ArrayRows, 1_000_000: FileRows}.items():
+        rows = LateRows(n_rows)
+        rows[1] = np.ones(1000, np.float32)
+        assert isinstance(rows.rows, kind)
 
 
 @pytest.mark.parametrize("params", [{"trainable": "head", "head": "mlp"}, {"trainable": 1}])
