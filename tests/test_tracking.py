@@ -12,8 +12,8 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
 import skall
+from skall.comparison.fingerprint import describe_call
 from skall.comparison.folds import make_folds
-from skall.comparison.record import describe_call
 from skall.comparison.tracking import TRACKERS, make_tracker
 
 pytestmark = [

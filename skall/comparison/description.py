@@ -10,7 +10,7 @@ import torch
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from skall.classifier import CNNClassifier
-from skall.comparison.record import describe_value
+from skall.comparison.fingerprint import describe_value
 from skall.device import resolve_device
 from skall.features import CNNFeatures
 from skall.precision import choose_numerics

@@ -18,8 +18,8 @@ from skall.comparison.description import (
     describe_protocol,
 )
 from skall.comparison.evaluation import find_last
+from skall.comparison.fingerprint import describe_call
 from skall.comparison.folds import list_parted, make_folds, warn_of_unused_patients
-from skall.comparison.record import describe_call
 from skall.comparison.results import Comparison
 from skall.comparison.tabulation import (
     count_trials,
@@ -61,7 +61,7 @@ class Plan:
     about : dict of str to dict
         What each estimator is.
     call : dict
-        The fingerprint of :func:`skall.comparison.record.describe_call`.
+        The fingerprint of :func:`skall.comparison.fingerprint.describe_call`.
     """
 
     X: object

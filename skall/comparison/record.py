@@ -6,25 +6,15 @@ weights are kept; ``cache`` what the folds share. While a process works there, `
 which.
 """
 
-import inspect
 import json
-import os
-import pickle
-import socket
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
-import joblib
-
 from skall.classifier import CNNClassifier
 from skall.classifier.persistence import is_saved
+from skall.comparison.lock import Lock
 from skall.files import write_json
-from skall.images.rows import FileImages
-
-_VERSIONS = ("skall", "torch", "scikit-learn")
 
 
 class Record:
@@ -50,8 +40,7 @@ class Record:
         self.keep_weights = keep_weights
         self.cache = self.folder / "cache"
         self._fingerprint = self.folder / "comparison.json"
-        self._lock = self.folder / "lock.json"
-        self._holder = None
+        self._lock = Lock(self.folder / "lock.json")
         self.earlier = _read_json(self._fingerprint)
 
     @contextmanager
@@ -64,19 +53,13 @@ class Record:
             If a process that may still run holds it; the message says which.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        holder = json.dumps(_describe_process())
-        _take(self._lock, holder)
-        self._holder = holder
-        try:
+        with self._lock.hold():
             # Another process may have been at work here since it was read.
             self.earlier = _read_json(self._fingerprint)
             # What a killed process was writing.
             for partial in self.folder.rglob(".*.partial"):
                 partial.unlink(missing_ok=True)
             yield
-        finally:
-            if _read_lock(self._lock) == holder:
-                self._lock.unlink()
 
     def begin(self, fingerprint):
         """Take the folder for one comparison.
@@ -131,10 +114,9 @@ class Record:
         Raises
         ------
         RuntimeError
-            If the folder is no longer held by the process that began: workers outlive it for a
-            while where it is killed, and the folder may be another's by then.
+            If the folder is no longer held by the process that began.
         """
-        if _read_lock(self._lock) != self._holder:
+        if not self._lock.is_held():
             raise RuntimeError(
                 f"the folder {str(self.folder)!r} was given up or taken over meanwhile; the result "
                 f"of {name!r} on {fold.title} is not written there"
@@ -164,91 +146,6 @@ def _is_result(content, n_samples):
     return content["proba"] is None or len(content["proba"]) == n_samples
 
 
-def _take(lock, content):
-    """Make the lock file, once whatever a dead process left is out of the way."""
-    try:
-        with lock.open("x", encoding="utf-8") as file:
-            file.write(content)
-        return
-    except FileExistsError:
-        holder = _read_lock(lock)
-    if holder is not None and not _is_stale(holder):
-        raise ValueError(_explain_lock(lock, holder))
-    # Moved first, so that of two processes that find it stale only one has it.
-    aside = lock.with_name(f".{lock.name}.{os.getpid()}.partial")
-    try:
-        os.replace(lock, aside)
-    except FileNotFoundError:
-        return _take(lock, content)
-    if (found := _read_lock(aside)) != holder:
-        os.replace(aside, lock)
-        raise ValueError(_explain_lock(lock, found))
-    aside.unlink()
-    return _take(lock, content)
-
-
-def _describe_process():
-    """What tells this process from every other."""
-    return {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        "started": _read_start(os.getpid()),
-    }
-
-
-def _read_start(pid):
-    """When a process started, in ticks since the machine did; None where Linux does not say.
-
-    Numbers of processes are used again, in a container at every start.
-    """
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    # The name, in brackets, may hold anything; the start is the 22nd field, the 20th after it.
-    return int(status.rpartition(")")[2].split()[19])
-
-
-def _is_stale(content):
-    """Whether a lock is that of a process of this machine that has ended."""
-    try:
-        holder = json.loads(content)
-        pid, host, started = holder["pid"], holder["host"], holder["started"]
-    except (ValueError, TypeError, KeyError):
-        return False
-    # On Windows, asking for a process with os.kill would end it.
-    if host != socket.gethostname() or os.name != "posix":
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return started is not None and _read_start(pid) != started
-
-
-def _explain_lock(lock, content):
-    """Who holds a folder, and what to do."""
-    try:
-        holder = json.loads(content)
-        who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
-    except (ValueError, TypeError, KeyError):
-        who = "a process that cannot be told"
-    return (
-        f"the folder {str(lock.parent)!r} is in use by {who}. Wait until it has ended, or give "
-        f"another folder as `out`; if it has ended already, delete {str(lock)!r}"
-    )
-
-
-def _read_lock(path):
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-
-
 def _list_own(earlier, fingerprint):
     """The keys of estimators that only one of two fingerprints has."""
     names = {*earlier["estimators"]} ^ {*fingerprint["estimators"]}
@@ -265,71 +162,3 @@ def _read_json(path):
         raise ValueError(
             f"{str(path)!r} is damaged ({exc}); delete it and repeat the call"
         ) from exc
-
-
-def describe_call(estimators, X, y, groups, folds, images=None, **settings):
-    """What decides the numbers of a comparison, as a flat dict of texts.
-
-    Parameters
-    ----------
-    estimators : dict of str to estimator
-    X, y, groups
-        The samples, their labels and their groups or None. Arrays enter by their content, files
-        by their paths, sizes and times of change.
-    folds : list of Fold
-    images : Images, optional
-        X, where it holds images.
-    **settings
-        Further values that JSON can hold.
-    """
-    parameters = {
-        f"estimator {name!r}, {parameter}": describe_value(value)
-        for name, estimator in estimators.items()
-        for parameter, value in {"class": type(estimator), **estimator.get_params()}.items()
-        if parameter not in ("verbose", "memory", "keep_on_device")
-    }
-    paths = images.paths if isinstance(images, FileImages) else []
-    return {
-        **{f"version of {package}": version(package) for package in _VERSIONS},
-        **settings,
-        "estimators": list(estimators),
-        **parameters,
-        "X": joblib.hash(X),
-        "files": {path: _describe_state(path) for path in paths},
-        "y": joblib.hash(y),
-        "groups": joblib.hash(groups),
-        "folds": {fold.title: joblib.hash((fold.train, fold.test)) for fold in folds},
-    }
-
-
-def _describe_state(path):
-    """Size in bytes and time of change of a file."""
-    status = os.stat(path)
-    return [status.st_size, status.st_mtime_ns]
-
-
-def describe_value(value):
-    """A text that is equal for equal parameters, in this process and in the next."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return repr(value)
-    if inspect.isclass(value) or inspect.isroutine(value):
-        body = f" {_hash_function(value)}" if hasattr(value, "__code__") else ""
-        return f"{value.__module__}.{value.__qualname__}{body}"
-    try:
-        return f"{type(value).__qualname__} {joblib.hash(value)}"
-    except (pickle.PicklingError, AttributeError, TypeError):
-        # It holds a function without a name.
-        content = pickle.dumps(joblib.wrap_non_picklable_objects(value, keep_wrapper=False))
-        return f"{type(value).__qualname__} {joblib.hash(content)}"
-
-
-def _hash_function(function):
-    """What a function computes: its code, and the values that it has bound."""
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    bound = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items(), *cells]
-    return joblib.hash((_list_code(function.__code__), [describe_value(value) for value in bound]))
-
-
-def _list_code(code):
-    constants = [_list_code(c) if inspect.iscode(c) else repr(c) for c in code.co_consts]
-    return code.co_code, code.co_names, constants

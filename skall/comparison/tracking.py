@@ -92,9 +92,9 @@ class MlflowTracker:
         Parameters
         ----------
         settings : dict of str to object
-            Of the call, see :func:`skall.comparison.record.describe_call`: those of an estimator
-            become parameters of its folds' runs, all others of this run. Of a dict, as of files,
-            the length and a hash are logged.
+            Of the call, see :func:`skall.comparison.fingerprint.describe_call`: those of an
+            estimator become parameters of its folds' runs, all others of this run. Of a dict, as
+            of files, the length and a hash are logged.
         """
         from mlflow import MlflowClient, active_run
 
