@@ -9,10 +9,11 @@ from processor import has_bfloat16
 from torch.nn.functional import cross_entropy
 
 from contestants import NotThere
-from contestants.folding import fold_batch_norm
+from contestants.folding import find_pairs, fold_batch_norm, fold_pairs
 from contestants.inputs import list_files, read_decoded, split_folds
-from contestants.networks import Classifier, FromBytes, make_head
+from contestants.networks import Classifier, FromBytes, make_head, pool
 from contestants.timing import Timer
+from skall.weights import build_trunk
 
 TRUNK_LR, HEAD_LR, WEIGHT_DECAY = 1e-4, 1e-3, 0.01
 
@@ -124,20 +125,28 @@ def prepare_prediction(task, channels_last, folded=False, precision="float32"):
 
 
 def prepare_frozen(task):
-    """Each file decoded once, one trunk built and run once, heads trained with nothing around."""
+    """Each file decoded once, one trunk built and run once, heads trained with nothing around.
+
+    What can be folded, and that it may be, is known before.
+    """
     paths, targets = list_files(task)
     precision = "bfloat16" if has_bfloat16() else "float32"
     example = torch.from_numpy(np.stack([decode(paths[0], task["size"])]))
-    options = {"channels_last": True, "folded": True, "precision": precision}
+    known = build_trunk(task["network"], task["weights"]).eval()
+    images = FromBytes(known, task["network"], False).normalise(example)
+    pairs = find_pairs(known, images)
+    fold_batch_norm(known, images)
     classes = torch.from_numpy(targets)
     folds = split_folds(targets, task["folds"])
 
     def run():
         with Timer() as timer:
-            features = _read_all(make_predictor(task, example, **options), paths, task)
-            shape = features[0].shape
+            trunk = build_trunk(task["network"], task["weights"]).eval()
+            dtype = getattr(torch, precision)
+            trunk = order_memory(fold_pairs(trunk, pairs).to(dtype), channels_last=True)
+            features = _read_all(FromBytes(trunk, task["network"], True, dtype), paths, task)
             for train, test in folds:
-                head = _train_head(task, shape, features, classes, train)
+                head = _train_head(task, features, classes, train)
                 head.eval()
                 with torch.inference_mode():
                     (head(features[test]).argmax(1) == classes[test]).float().mean().item()
@@ -152,22 +161,21 @@ def decode(path, size):
         return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _read_features(model, images):
+def _read_features(trunk, images, head):
     with torch.inference_mode():
-        classifier = model.classifier
-        return classifier.pool(classifier.trunk(model.normalise(images))).float()
+        return pool(trunk(images), head).float()
 
 
-def _read_all(model, paths, task):
+def _read_all(trunk, paths, task):
     with ThreadPoolExecutor(task["threads"]) as pool:
         images = np.stack(list(pool.map(lambda path: decode(path, task["size"]), paths)))
     batches = torch.from_numpy(images).split(task["batch_size"])
     # A copy outside of inference mode, which training may read.
-    return torch.cat([_read_features(model, batch) for batch in batches]).clone()
+    return torch.cat([_read_features(trunk, batch, task["head"]) for batch in batches]).clone()
 
 
-def _train_head(task, shape, features, targets, rows):
-    head = make_head(task["head"], shape)
+def _train_head(task, features, targets, rows):
+    head = make_head(task["head"], features.shape[1:])
     optimizer = torch.optim.AdamW(
         head.parameters(), lr=HEAD_LR, weight_decay=WEIGHT_DECAY, fused=True
     )

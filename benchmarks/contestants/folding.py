@@ -1,5 +1,7 @@
 """BatchNorm folded into the convolution before it, for prediction."""
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -29,54 +31,47 @@ def fold_batch_norm(model, images):
         Where the folded model gives something else.
     """
     expected = _run(model, images)
-    for convolution, norm in find_pairs(model, images):
-        convolution.weight, convolution.bias = fuse_conv_bn_weights(
-            convolution.weight,
-            convolution.bias,
-            norm.running_mean,
-            norm.running_var,
-            norm.eps,
-            norm.weight,
-            norm.bias,
-        )
-        _replace(model, norm, _rest_of(norm))
+    fold_pairs(model, find_pairs(model, images))
     difference = (_run(model, images) - expected).abs().max()
     if difference > TOLERANCE * expected.abs().max():
-        raise ValueError(f"folding changes the logits by {difference:.3g}")
+        raise ValueError(f"folding changes the output by {difference:.3g}")
+    return model
+
+
+def fold_pairs(model, pairs):
+    """Fold in place, unchecked, what :func:`find_pairs` found in a model of the same layers."""
+    with torch.no_grad():
+        for convolution, norm in pairs:
+            conv, bn = model.get_submodule(convolution), model.get_submodule(norm)
+            statistics = bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+            conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
+            # timm's has the activation inside.
+            model.set_submodule(norm, nn.Sequential(*bn.children()))
     return model
 
 
 def find_pairs(model, images):
-    """Convolutions with the BatchNorm that takes what they give."""
+    """Names of convolutions and of the BatchNorm that takes what they give."""
     made, pairs = {}, []
 
-    def watch(module, inputs, output):
+    def watch(name, module, inputs, output):
         if isinstance(module, nn.Conv2d):
             # Kept alive, as another tensor would get its id else.
-            made[id(output)] = output, module
+            made[id(output)] = output, name
         elif id(inputs[0]) in made:
-            pairs.append((made[id(inputs[0])][1], module))
+            pairs.append((made[id(inputs[0])][1], name))
 
-    watched = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
-    hooks = [module.register_forward_hook(watch) for module in watched]
+    hooks = [
+        module.register_forward_hook(partial(watch, name))
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.BatchNorm2d))
+    ]
     try:
         _run(model, images)
     finally:
         for hook in hooks:
             hook.remove()
     return pairs
-
-
-def _rest_of(norm):
-    """What a BatchNorm does besides: timm's has the activation inside."""
-    return nn.Sequential(*norm.children()) if list(norm.children()) else nn.Identity()
-
-
-def _replace(model, old, new):
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if child is old:
-                setattr(parent, name, new)
 
 
 def _run(model, images):

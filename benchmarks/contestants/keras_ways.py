@@ -57,7 +57,11 @@ def add_head(head, features):
 
 
 def read_files(paths, targets, task, shuffle):
-    """Files as ``keras.utils.image_dataset_from_directory`` reads them, but of chosen rows."""
+    """Files as ``keras.utils.image_dataset_from_directory`` reads them, but of chosen rows.
+
+    As many at once as there are threads. Tutorials leave that to TensorFlow, whose search for the
+    best number ends an epoch only when it wakes up: after 5.12, 10.24 or 20.48 seconds.
+    """
 
     def read(path, target):
         image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
@@ -66,8 +70,10 @@ def read_files(paths, targets, task, shuffle):
     dataset = tf.data.Dataset.from_tensor_slices((paths, targets))
     if shuffle:
         dataset = dataset.shuffle(len(paths))
-    dataset = dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(task["batch_size"]).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.map(read, num_parallel_calls=task["threads"])
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.batch(task["batch_size"]).prefetch(2).with_options(options)
 
 
 def prepare_training(task):

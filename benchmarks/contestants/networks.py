@@ -41,7 +41,7 @@ class Classifier(nn.Module):
     def __init__(self, task, frozen=False):
         super().__init__()
         self.frozen = frozen
-        self.pooled = task["head"] == "linear"
+        self.head_name = task["head"]
         torch.manual_seed(0)
         self.trunk = build_trunk(task["network"], task["weights"])
         self.head = make_head(task["head"], find_shape(self.trunk, task["size"]))
@@ -49,19 +49,20 @@ class Classifier(nn.Module):
         self.train()
 
     def forward(self, images):
-        return self.head(self.pool(self.trunk(images)))
-
-    def pool(self, features):
-        """The trunk's output as the head takes it."""
-        if self.pooled and features.ndim == 4:
-            return features.mean((2, 3))
-        return features.flatten(1)
+        return self.head(pool(self.trunk(images), self.head_name))
 
     def train(self, mode=True):
         super().train(mode)
         if self.frozen:
             self.trunk.eval()
         return self
+
+
+def pool(features, head):
+    """The trunk's output as a head of this name takes it."""
+    if head == "linear" and features.ndim == 4:
+        return features.mean((2, 3))
+    return features.flatten(1)
 
 
 def find_shape(trunk, size):
