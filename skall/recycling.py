@@ -4,6 +4,10 @@ import sys
 from threading import Lock
 from weakref import WeakKeyDictionary, ref
 
+import torch
+
+from skall.device import list_tensors
+
 
 class Spare:
     """A trunk that waits until nobody uses it any more.
@@ -41,7 +45,9 @@ class Spare:
         """
         trunk = extractor.trunk
         with self._lock:
-            state = describe_state(trunk), _add_up(trunk)
+            _, held, state, _ = self._held or (None, None, None, None)
+            if held is not trunk:
+                state = describe_state(trunk)
             self._held = identity, trunk, state, ref(extractor)
 
     def take(self, identity):
@@ -61,10 +67,8 @@ class Spare:
             known, trunk, state, user = self._held
             if user() is not None or known != identity or _count_others(trunk) > 0:
                 return None
-            if (describe_state(trunk), _add_up(trunk)) != state:
-                return None
-            self._held = None
-            return trunk
+            # It stays here, so that it need not be described again when it is offered.
+            return trunk if describe_state(trunk) == state else None
 
     def clear(self):
         """Hold nothing."""
@@ -74,6 +78,11 @@ class Spare:
 
 class Derived:
     """What was made of the last module, as long as it lives and is not changed.
+
+    Parameters
+    ----------
+    describe : callable, default=describe_state
+        ``describe(module)`` differs once what it was made of has changed.
 
     Examples
     --------
@@ -89,7 +98,8 @@ class Derived:
     'made again'
     """
 
-    def __init__(self):
+    def __init__(self, describe=None):
+        self._describe = describe or describe_state
         self._made = WeakKeyDictionary()
 
     def get(self, module, make, *details):
@@ -106,7 +116,7 @@ class Derived:
         -------
         object
         """
-        wanted = details, describe_state(module)
+        wanted = details, self._describe(module)
         known, made = self._made.get(module, (None, None))
         if known != wanted:
             made = make()
@@ -123,6 +133,9 @@ class Derived:
 def describe_state(module):
     """What differs once a module's layers, or its weights in place, were changed.
 
+    Of weights on the CPU this holds their sums, which tell what was written past torch's counters,
+    as :func:`torch.nn.utils.vector_to_parameters` does.
+
     Parameters
     ----------
     module : torch.nn.Module
@@ -131,11 +144,22 @@ def describe_state(module):
     -------
     list
     """
-    parts, tensors = module.modules(), module.state_dict(keep_vars=True).items()
+    with torch.no_grad():
+        return [*describe_layers(module), *map(_describe_tensor, list_tensors(module))]
+
+
+def describe_layers(module):
+    """What differs once a module's layers were changed, whatever their weights."""
     return [
-        *[(type(part), len(part._forward_hooks), len(part._forward_pre_hooks)) for part in parts],
-        *[(name, id(t), t._version, t.dtype, t.device) for name, t in tensors],
+        (type(part), len(part._forward_hooks), len(part._forward_pre_hooks))
+        for part in module.modules()
     ]
+
+
+def _describe_tensor(tensor):
+    # On a GPU it would have to be waited for.
+    total = tensor.sum().item() if tensor.device.type == "cpu" else None
+    return id(tensor), tensor._version, tensor.dtype, tensor.device, total
 
 
 def _count_others(trunk):
@@ -143,13 +167,8 @@ def _count_others(trunk):
     return sys.getrefcount(trunk) - 4
 
 
-def _add_up(trunk):
-    """Sums of a trunk's tensors, which tell what was written past torch's counters."""
-    return [tensor.detach().sum().item() for tensor in trunk.state_dict().values()]
-
-
 SPARE = Spare()
-DIGESTS, SHAPES, ACCELERATED = Derived(), Derived(), Derived()
+DIGESTS, SHAPES, ACCELERATED = Derived(), Derived(describe_layers), Derived()
 
 
 def forget():

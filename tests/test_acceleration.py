@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 from skorch.callbacks import Callback
 from torch import nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from skall import CNNClassifier, CNNFeatures, list_backbones, load, row_blocks
 from skall.acceleration import accelerate, fold_normalisation
@@ -138,11 +139,26 @@ def test_what_cannot_be_folded_stays(kind):
     assert not module.conv._forward_hooks and not module.norm._forward_pre_hooks
 
 
-def test_predictions_follow_the_weights():
-    net = fit()
-    before = net.predict_proba(CELLS.data[:4])
+def negate_in_place(trunk):
     with torch.no_grad():
-        net.module_.extractor.trunk.state_dict()["conv1.0.weight"].mul_(-1)
+        trunk.state_dict()["conv1.0.weight"].mul_(-1)
+
+
+def scale_past_the_counters(trunk):
+    parameters = list(trunk.parameters())
+    vector_to_parameters(1.2 * parameters_to_vector(parameters), parameters)
+
+
+def write_through_numpy(trunk):
+    trunk.state_dict()["conv1.0.weight"].numpy()[...] *= 3
+
+
+@pytest.mark.parametrize("trainable", ["all", "head"])
+@pytest.mark.parametrize("change", [negate_in_place, scale_past_the_counters, write_through_numpy])
+def test_predictions_follow_the_weights(trainable, change):
+    net = fit(trainable=trainable)
+    before = net.predict_proba(CELLS.data[:4])
+    change(net.module_.extractor.trunk)
     after = net.predict_proba(CELLS.data[:4])
     assert np.abs(after - before).max() > 1e-4
     np.testing.assert_array_equal(copy.deepcopy(net).predict_proba(CELLS.data[:4]), after)

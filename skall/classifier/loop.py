@@ -158,10 +158,10 @@ class EpochLoop(NeuralNetClassifier):
             batch = inputs | {"images": self._augmentation(inputs["images"])}, targets
         return super().train_step(batch, **fit_params)
 
-    def infer(self, x, accelerated=False, **fit_params):
+    def infer(self, x, part=None, **fit_params):
         # Rows are padded so that a prediction does not depend on its batch, and so that batch
         # normalisation never trains on a single row.
-        kind, rows = next((name, x[name]) for name in ("images", "features") if name in x)
+        kind, rows = _find_rows(x)
         if self.module_.training:
             multiple = 2 if len(rows) == 1 else 1
         elif kind == "features" and self.module_.is_fixed:
@@ -169,13 +169,14 @@ class EpochLoop(NeuralNetClassifier):
         else:
             multiple = choose_multiple(len(rows), self.image_size_)
         rows = _send(rows, self.module_.device)
-        part = self._choose_part(kind, rows, accelerated)
+        part = self._choose_part(x) if part is None else part
         # Halves of a batch are other batches to what is trained.
         run = run_padded if self.module_.training else run_halved
         return run(lambda padded: self.module_.classify(part(padded)), rows, multiple)
 
-    def _choose_part(self, kind, rows, accelerated):
+    def _choose_part(self, x, accelerated=False):
         """What turns such rows into what the head takes."""
+        kind, rows = _find_rows(x)
         part = self.module_.extractor if kind == "images" else self.module_.back
         if part is None:
             return nn.Identity()
@@ -192,7 +193,8 @@ class EpochLoop(NeuralNetClassifier):
         return self._made_parts.get(kind, made_of, lambda: make(part))
 
     def _accelerate(self, kind, rows, part):
-        sample = make_probe(self.image_size_, rows.device) if kind == "images" else rows[:1]
+        device = self.module_.device
+        sample = make_probe(self.image_size_, device) if kind == "images" else rows[:1].to(device)
         return accelerate(part, sample)
 
     def _compile(self, part):
@@ -227,14 +229,22 @@ class EpochLoop(NeuralNetClassifier):
         on_cpu = self.module_.device.type == "cpu"
         pass_size = choose_pass_size(self.module_.device, self.image_size_)
         iterator = self.get_iterator(dataset, batch_size=pass_size)
+        part = None
         for inputs, _ in _read_batches(iterator, ahead=not on_cpu):
             self._set_training(training)
             with torch.set_grad_enabled(training):
-                logits = self.infer(inputs, accelerated=not training).to(device)
+                if part is None:
+                    part = self._choose_part(inputs, accelerated=not training)
+                logits = self.infer(inputs, part).to(device)
             yield logits
         if on_cpu and len(dataset) > pass_size and not self.compile:
             # It is a copy of the weights, and made again in less time than this took.
             self._made_parts.clear()
+
+
+def _find_rows(x):
+    """The kind of rows that a batch holds, and the rows."""
+    return next((name, x[name]) for name in ("images", "features") if name in x)
 
 
 def _send(rows, device):
