@@ -1,5 +1,6 @@
 """Per-image results kept, so that folds and estimators share them: in memory or in a folder."""
 
+import os
 from threading import Lock
 
 import numpy as np
@@ -126,7 +127,7 @@ def get_store(memory):
     Raises
     ------
     ValueError
-        For anything else.
+        For anything else, as an empty text or a file.
     """
     # joblib's Memory without a folder keeps nothing.
     memory = getattr(memory, "location", memory)
@@ -134,6 +135,8 @@ def get_store(memory):
         return Store(max_bytes=0)
     if isinstance(memory, str) and memory == "auto":
         return IN_PROCESS
-    if isinstance(memory, str) or hasattr(memory, "__fspath__"):
+    is_path = (isinstance(memory, str) and memory) or hasattr(memory, "__fspath__")
+    if is_path and not os.path.isfile(memory):
         return DiskStore(memory)
-    raise ValueError(f"memory must be 'auto', None, a folder or a joblib.Memory; got {memory!r}")
+    found = f"{os.fspath(memory)!r}, a file" if is_path else repr(memory)
+    raise ValueError(f"memory must be 'auto', None, a folder or a joblib.Memory; got {found}")

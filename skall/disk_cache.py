@@ -1,24 +1,29 @@
 """Per-image results kept in a folder, so that runs and processes share them."""
 
-import errno
 import json
 import os
 import platform
+import warnings
+from contextlib import suppress
 from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
+from zlib import crc32
 
 import numpy as np
 
 from skall.files import write_file, write_json
 
 # Another one, when a key no longer gives the same array.
-FORMAT = 2
+FORMAT = 3
 # In the folder of a cache, and in no other.
 SETTINGS = "skall-cache.json"
 MAX_BYTES = 20_000_000_000
+# Bytes of the checksum that a file ends with.
+CHECKED = 4
 
 
 class DiskStore:
@@ -26,9 +31,10 @@ class DiskStore:
 
     A file's name is a digest of the key, and of what else decides the last bits: versions of
     packages, number of threads, kind of processor. Files are written whole or not at all, so that
-    several processes can share the folder and any of them may be killed. Nothing is evicted; what
-    does not fit is not admitted, and decoded images fill no more than half of the folder, because
-    features, which cost more, come after them.
+    several processes can share the folder and any of them may be killed, and end with a checksum.
+    Nothing is evicted; what does not fit is not admitted, and decoded images fill no more than half
+    of the folder, because features, which cost more, come after them. Where the folder cannot be
+    written to, a warning says why, and nothing more is kept.
 
     Parameters
     ----------
@@ -52,6 +58,7 @@ class DiskStore:
         self.folder = Path(folder)
         # Threads of a process that write at once count together.
         self._lock = Lock()
+        self._is_writable = True
 
     @cached_property
     def _salt(self):
@@ -70,11 +77,14 @@ class DiskStore:
         """The array of this key, or None; a damaged file is removed."""
         path = self._path(key)
         try:
-            return np.load(path, allow_pickle=False)
+            content = path.read_bytes()
         except OSError:
             return None
-        except (ValueError, EOFError):
-            path.unlink(missing_ok=True)
+        try:
+            return _decode(content)
+        except ValueError:
+            with suppress(OSError):
+                path.unlink()
             return None
 
     def put(self, key, array, cheap=False):
@@ -82,19 +92,31 @@ class DiskStore:
         path = self._path(key)
         room = self.max_bytes // 2 if cheap else self.max_bytes
         with self._lock:
-            if path.exists() or self._held + array.nbytes > room:
+            if not self._is_writable or path.exists() or self._held + array.nbytes > room:
                 return
             self._held += array.nbytes
         try:
             if not (self.folder / SETTINGS).exists():
                 self.set_limit(self.max_bytes)
-            write_file(path, lambda partial: _save(partial, array))
+            write_file(path, lambda partial: partial.write_bytes(_encode(array)))
         except OSError as exc:
             with self._lock:
                 self._held -= array.nbytes
-            # A full disk, or one who clears: it is not kept, and whoever has made it goes on.
-            if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT):
-                raise
+            self._note_failure(exc)
+
+    def _note_failure(self, exc):
+        """Whoever has made what cannot be written goes on without its being kept."""
+        # Somebody clears the folder.
+        if isinstance(exc, FileNotFoundError) and self.folder.is_dir():
+            return
+        with self._lock:
+            known, self._is_writable = not self._is_writable, False
+        if not known:
+            warnings.warn(
+                f"nothing more is kept in the cache {os.fspath(self.folder)!r}, which cannot be "
+                f"written to ({exc.strerror or exc}); the parameter memory names another folder",
+                stacklevel=3,
+            )
 
     @cached_property
     def _held(self):
@@ -105,8 +127,8 @@ class DiskStore:
     def max_bytes(self):
         """The most bytes that the folder is to hold: what it says itself, else 20 GB."""
         try:
-            return json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))["max_bytes"]
-        except (FileNotFoundError, ValueError, KeyError):
+            return int(json.loads((self.folder / SETTINGS).read_bytes())["max_bytes"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return MAX_BYTES
 
     def set_limit(self, max_bytes):
@@ -145,10 +167,19 @@ class DiskStore:
         return f"DiskStore({os.fspath(self.folder)!r})"
 
 
-def _save(path, array):
-    # Not by name, to which numpy would add an ending.
-    with open(path, "wb") as file:
-        np.save(file, array, allow_pickle=False)
+def _encode(array):
+    file = BytesIO()
+    np.save(file, array, allow_pickle=False)
+    content = file.getvalue()
+    return content + crc32(content).to_bytes(CHECKED, "little")
+
+
+def _decode(content):
+    """The array of a file's bytes; ValueError where they are not as they were written."""
+    content, checksum = content[:-CHECKED], content[-CHECKED:]
+    if crc32(content).to_bytes(CHECKED, "little") != checksum:
+        raise ValueError("damaged")
+    return np.load(BytesIO(content), allow_pickle=False)
 
 
 def open_cache(folder):

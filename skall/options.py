@@ -8,6 +8,7 @@ import ast
 import inspect
 import re
 import shlex
+from contextlib import suppress
 
 DEFAULTS = {
     "backbones": ["resnet18", "mobilenetv2", "squeezenet"],
@@ -112,10 +113,10 @@ def add_cache_options(parser):
 
 def _parse_size(text):
     """A number of gigabytes above 0."""
-    size = float(text)
-    if not 0 < size < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size above 0 in GB")
-    return size
+    with suppress(ValueError):
+        if 0 < (size := float(text)) < float("inf"):
+            return size
+    raise argparse.ArgumentTypeError(f"{text!r} is no size above 0 in GB, such as 2.5")
 
 
 def add_classifier_options(parser):

@@ -145,7 +145,9 @@ def read_weights(path):
             f"{', '.join(SUFFIXES)}"
         )
     if not path.is_file():
-        raise FileNotFoundError(f"no file with weights at {path}")
+        raise FileNotFoundError(
+            f"weights={str(path)!r}: there is no such file; give another path, 'imagenet' or None"
+        )
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     for wrapper in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):

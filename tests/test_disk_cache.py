@@ -2,7 +2,11 @@
 
 import errno
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from zlib import crc32
 
 import joblib
 import numpy as np
@@ -20,7 +24,7 @@ from skall import (
 from skall.cache import get_store
 from skall.cli import main
 from skall.datasets import make_blood_cells
-from skall.disk_cache import SETTINGS, DiskStore, open_cache
+from skall.disk_cache import MAX_BYTES, SETTINGS, DiskStore, open_cache
 from skall.images.rows import FileImages
 from skall.row_blocks import run_halved
 from skall.trunk import FeatureExtractor
@@ -128,7 +132,7 @@ def test_a_file_that_cannot_be_opened_now_is_kept(tmp_path, monkeypatch):
         raise OSError(errno.EMFILE, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "load", fail)
+        patch.setattr(Path, "read_bytes", fail)
         assert store.get(b"key") is None
     assert store.get(b"key").tolist() == [0, 1, 2]
 
@@ -150,12 +154,29 @@ def test_a_changed_file_is_read_anew(paths, tmp_path):
     assert (after == 9).all() and not (before == 9).all()
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01", b"nothing of the kind"])
+def invert(content, start, stop):
+    """The content with some of its bytes inverted."""
+    return content[:start] + bytes(255 - byte for byte in content[start:stop]) + content[stop:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:40],
+        lambda content: content[:-10],
+        lambda content: b"nothing of the kind",
+        lambda content: b"PK\x03\x04" + content[4:],
+        lambda content: invert(content, 10, 12),
+        lambda content: invert(content, len(content) - 20, len(content) - 10),
+    ],
+    ids=["empty", "head", "short", "text", "zip", "header", "values"],
+)
 def test_a_damaged_file_is_made_again(tmp_path, damage):
     store = DiskStore(tmp_path)
     store.put(b"key", np.arange(3))
     [path] = tmp_path.glob("*/*.npy")
-    path.write_bytes(damage)
+    path.write_bytes(damage(path.read_bytes()))
     assert store.get(b"key") is None
     store.put(b"key", np.arange(3))
     assert store.get(b"key").tolist() == [0, 1, 2]
@@ -166,6 +187,8 @@ def test_objects_are_never_unpickled(tmp_path):
     store.put(b"key", np.arange(3))
     [path] = tmp_path.glob("*/*.npy")
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+    content = path.read_bytes()
+    path.write_bytes(content + crc32(content).to_bytes(4, "little"))
     assert store.get(b"key") is None and not path.exists()
 
 
@@ -194,28 +217,77 @@ def test_images_leave_half_of_the_folder_to_features(tmp_path):
     assert len(store) == 4
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENOENT])
-def test_a_full_disk_and_who_clears_do_no_harm(tmp_path, monkeypatch, number):
-    store = DiskStore(tmp_path)
-
+def make_writing_fail(patch, error):
     def fail(*args, **options):
-        raise OSError(number, "cannot be written")
+        raise error
 
+    patch.setattr(Path, "write_bytes", fail)
+
+
+def test_who_clears_does_no_harm(tmp_path, monkeypatch):
+    store = DiskStore(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(np, "save", fail)
+        make_writing_fail(patch, FileNotFoundError(errno.ENOENT, "gone"))
         store.put(b"key", np.arange(3))
-    assert store.get(b"key") is None and not list(tmp_path.rglob("*.partial"))
+    assert store.get(b"key") is None
     store.put(b"key", np.arange(3))
     assert store.get(b"key").tolist() == [0, 1, 2]
 
 
-def test_a_folder_that_may_not_be_written_to_is_an_error(tmp_path, monkeypatch):
-    def fail(*args, **options):
-        raise PermissionError(errno.EACCES, "not allowed")
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_where_nothing_can_be_written_work_goes_on(paths, tmp_path, monkeypatch, number):
+    folder = tmp_path / "cache"
+    warm = ImagePreprocessor(size=32, memory=folder).fit_transform(paths[:2])
+    expected = ImagePreprocessor(size=32, memory=None).fit_transform(paths)
+    make_writing_fail(monkeypatch, OSError(number, "cannot be written"))
+    # One warning, for all images.
+    with pytest.warns(UserWarning, match="nothing more is kept in .*cache.*cannot be") as caught:
+        images = ImagePreprocessor(size=32, memory=folder).fit_transform(paths)
+    assert len(caught) == 1
+    np.testing.assert_array_equal(images, expected)
+    np.testing.assert_array_equal(images[:2], warm)
+    assert len(DiskStore(folder)) == 2 and not list(folder.rglob("*.partial"))
 
-    monkeypatch.setattr(np, "save", fail)
-    with pytest.raises(PermissionError, match="not allowed"):
-        DiskStore(tmp_path).put(b"key", np.arange(3))
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files of this process cannot be limited")
+def test_a_disk_that_is_full_in_the_middle_of_a_file(tmp_path):
+    script = """
+import resource, signal, sys
+import numpy as np
+from skall.disk_cache import DiskStore
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+store = DiskStore(sys.argv[1])
+store.put(b"small", np.arange(3))
+store.put(b"large", np.zeros(100_000))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert "nothing more is kept" in done.stderr
+    store = DiskStore(tmp_path)
+    assert store.get(b"small").tolist() == [0, 1, 2] and store.get(b"large") is None
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", '{"max_bytes": "many"}', "{}"])
+def test_damaged_settings_are_those_of_a_new_folder(tmp_path, content):
+    (tmp_path / SETTINGS).write_text(content)
+    store = DiskStore(tmp_path)
+    store.put(b"key", np.arange(3))
+    assert store.max_bytes == MAX_BYTES and len(store) == 1
+
+
+@pytest.mark.parametrize("memory", ["", 3, b"folder"])
+def test_what_is_no_memory(memory):
+    with pytest.raises(ValueError, match="memory must be 'auto', None, a folder or"):
+        get_store(memory)
+
+
+def test_a_file_is_no_memory(paths):
+    with pytest.raises(ValueError, match=r"a folder or a joblib.Memory; got '.*', a file"):
+        get_store(paths[0, 0])
 
 
 def test_many_writers_of_one_array(tmp_path):
@@ -235,8 +307,6 @@ def test_memory_of_joblib(tmp_path):
     nothing = get_store(joblib.Memory(None))
     nothing.put(b"key", np.arange(3))
     assert nothing.get(b"key") is None
-    with pytest.raises(ValueError, match=r"memory must be 'auto', None, a folder or a joblib"):
-        get_store(3)
 
 
 def test_command_line(tmp_path, capsys):
@@ -250,5 +320,8 @@ def test_command_line(tmp_path, capsys):
     assert capsys.readouterr().out == f"{folder}: 0 arrays, 0 of 0.5 GB\n"
     assert {path.name for path in folder.iterdir() if path.is_file()} == {SETTINGS, "notes.txt"}
     assert open_cache(folder).max_bytes == 500_000_000
+    with pytest.raises(SystemExit):
+        main(["cache", str(folder), "--limit", "much"])
+    assert "--limit: 'much' is no size above 0 in GB, such as 2.5" in capsys.readouterr().err
     assert main(["cache", str(tmp_path), "--clear"]) == 2
     assert "is no cache of skall" in capsys.readouterr().err

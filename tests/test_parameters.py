@@ -102,7 +102,7 @@ def test_every_parameter_has_a_row():
         ({"head": nn.Linear(2, 2)}, TypeError, "head is a module, Linear; cloning"),
         ({"backbone": 3}, TypeError, "named by a string, got int"),
         ({"weights": 3}, TypeError, "'imagenet', None or a path, got int"),
-        ({"weights": "no.safetensors"}, FileNotFoundError, "no file with weights at"),
+        ({"weights": "no.safetensors"}, FileNotFoundError, "there is no such file; give"),
         ({"head": lambda shape, n: "head"}, TypeError, "must return a torch.nn.Module; got str"),
     ],
 )

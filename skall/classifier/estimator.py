@@ -70,6 +70,7 @@ class CNNClassifier(EpochTasks, CellNet):
         With ``trainable="head"``, how many random views of each image are drawn; their features
         are computed once, and epoch e is trained on view e modulo that. Copies of an image, or
         those of a whole-number weight, are shown in different views as far as there are enough.
+        Where the whole network is trained, every epoch draws new views, whatever this says.
     optimizer : class, default=torch.optim.AdamW
         Its other arguments have the prefix ``optimizer__``.
     lr : float, optional
