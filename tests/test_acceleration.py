@@ -635,13 +635,34 @@ def test_compiled_networks_learn_and_predict_the_same(params):
     params |= {"compile__backend": "aot_eager"}
     expected = fit(**params).predict_proba(CELLS.data)
     net = fit(**params, compile=True)
-    assert isinstance(net._choose_part("images", None, False), torch._dynamo.OptimizedModule)
+    assert isinstance(net._choose_part({"images": None}), torch._dynamo.OptimizedModule)
     np.testing.assert_allclose(net.predict_proba(CELLS.data), expected, atol=1e-4)
     assert list(net.module_.state_dict()) == list(fit(**params).module_.state_dict())
     loaded = pickle.loads(pickle.dumps(net))
     assert not loaded._made_parts
     np.testing.assert_array_equal(loaded.predict_proba(CELLS.data), net.predict_proba(CELLS.data))
     assert loaded._made_parts
+
+
+@pytest.mark.thorough
+def test_many_networks_are_compiled_in_one_process():
+    compiled = []
+
+    def backend(graph, inputs):
+        compiled.append(graph)
+        return graph.forward
+
+    for name in ("test_resnet", "test_convnext", "test_byobnet", "test_mambaout"):
+        before = len(compiled)
+        name = f"timm/{name}"
+        params = {"max_epochs": 1, "compile": True, "compile__backend": backend}
+        net = fit(backbone=name, **params)
+        net.predict_proba(CELLS.data[:5])
+        assert len(compiled) > before, name
+        # The next of the same kind, as of another fold, needs no more.
+        before = len(compiled)
+        fit(backbone=name, **params).predict_proba(CELLS.data[:5])
+        assert len(compiled) == before, name
 
 
 def test_unknown_arguments_of_compile_are_refused():

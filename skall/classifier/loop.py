@@ -202,6 +202,10 @@ class EpochLoop(NeuralNetClassifier):
         if self.module_.device.type == "cuda" and not {"mode", "options", "backend"} & set(options):
             # CUDA graphs take away the cost of launching small kernels.
             options["mode"] = "reduce-overhead"
+        # torch counts together what it has compiled for all networks of a process, and leaves the
+        # third or fourth as it is.
+        limits = torch.compiler.config
+        limits.recompile_limit = max(limits.recompile_limit, limits.accumulated_recompile_limit)
         return torch.compile(part, **options)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
