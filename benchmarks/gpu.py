@@ -22,13 +22,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 from cells import FILE_SIZE, write_cells
-from contestants import check_contestants
 from contestants.gpu_ways import SECTIONS, WORKERS
 from contestants.networks import choose_weights
 from measuring import Race
+from options import add_race_options, choose_backbones, positive
 from processor import has_bfloat16, name_processor
-from ratios import BOUNDS, read_bounds
-from reporting import name_results, report, store
+from reporting import measure_and_report, name_results, report, store
 
 OURS, COMPARISON = "skall", "gpu comparison"
 NETWORKS = ["mobilenetv2", "resnet50", "densenet201", "efficientnet_b3", "vgg16"]
@@ -128,30 +127,22 @@ def describe(arguments):
 # -- command line ---------------------------------------------------------------------------------
 
 
-def split_words(text):
-    return text.split(",")
-
-
 def parse(argv):
     """The options, with those that `--quick` makes smaller."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--quick", action="store_true", help="tiny: only whether the script works")
-    parser.add_argument("--sections", type=split_words, default=list(SECTIONS))
-    parser.add_argument("--networks", type=split_words, default=None)
-    parser.add_argument("--backbones", type=split_words, help="of the comparison")
-    parser.add_argument("--contestants", type=lambda text: text.split(";"))
+    add_race_options(parser, SECTIONS)
+    parser.add_argument("--backbones", type=choose_backbones, help="of the comparison")
     for name, value in FULL.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"by default {value}")
-    parser.add_argument("--batch-size", type=int)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=positive, help=f"by default {value}"
+        )
+    parser.add_argument("--batch-size", type=positive)
     parser.add_argument("--workers", type=int, default=WORKERS, help="of the tutorial loop")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     parser.add_argument("--weights", choices=("auto", "none"), default="auto")
-    parser.add_argument("--bounds", default=BOUNDS, help="TOML file of bounds")
-    parser.add_argument("--out", help="CSV file; by default in benchmarks/results")
-    parser.add_argument("--read", metavar="CSV", help="judge what was stored; measure nothing")
     arguments = parser.parse_args(argv)
-    check_contestants(arguments.contestants, SECTIONS, parser)
     fill_in(arguments)
     return arguments
 
@@ -177,16 +168,13 @@ def fill_in(arguments):
 
 def main(argv=None):
     arguments = parse(argv)
-    bounds = read_bounds(arguments.bounds)
-    if arguments.read:
-        return report(pd.read_csv(arguments.read), bounds, OURS)
+    if arguments.read is not None:
+        return report(arguments.read, arguments.bounds, OURS)
     if arguments.device.startswith("cuda") and not torch.cuda.is_available():
         print("There is no GPU here that torch can use; --device cpu --quick tests the script.")
         return 2
     print(describe(arguments), flush=True)
-    status = report(measure(arguments), bounds, OURS)
-    print(f"\nWritten to {arguments.out}")
-    return status
+    return measure_and_report(measure, arguments, OURS)
 
 
 if __name__ == "__main__":

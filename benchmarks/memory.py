@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 from cells import draw_cells
+from options import positive
 from paper_tables import to_markdown
 from processor import name_processor
 from reporting import name_results
@@ -152,7 +153,7 @@ def judge(table):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="2,000 images instead of 20,000")
-    parser.add_argument("--images", type=int, help="any other number")
+    parser.add_argument("--images", type=positive, help="any other number")
     parser.add_argument("--out", help="CSV file; of a full run, one in results/ by default")
     arguments = parser.parse_args(argv)
     n_images = arguments.images or (2_000 if arguments.quick else 20_000)

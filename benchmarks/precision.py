@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import torch
+from options import choose_backbones, positive
 from torch import nn
 
 from skall import tune_allocator
@@ -153,11 +154,17 @@ def describe_machine(device):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     add = parser.add_argument
-    add("--backbones", metavar="A,B", default=",".join(NETWORKS), help="one or more of a family")
+    add(
+        "--backbones",
+        metavar="A,B",
+        type=choose_backbones,
+        default=",".join(NETWORKS),
+        help="one or more of a family",
+    )
     add("--device", default="auto", help="as for CNNClassifier")
-    add("--image-size", type=int, default=224, metavar="N")
-    add("--batch-size", type=int, default=16, metavar="N")
-    add("--rounds", type=int, default=5, metavar="N", help="turns of all ways (default: 5)")
+    add("--image-size", type=positive, default=224, metavar="N")
+    add("--batch-size", type=positive, default=16, metavar="N")
+    add("--rounds", type=positive, default=5, metavar="N", help="turns of all ways (default: 5)")
     add("--write", action="store_true", help="change skall/precision.csv")
     arguments = parser.parse_args(argv)
     device = resolve_device(arguments.device)
@@ -167,7 +174,7 @@ def main(argv=None):
         f"batch {arguments.batch_size}, median of {arguments.rounds}"
     )
     rows = []
-    for name in arguments.backbones.split(","):
+    for name in arguments.backbones:
         seconds = measure(name, arguments, device)
         best, gain = choose(seconds)
         for way, taken in seconds.items():

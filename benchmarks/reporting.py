@@ -72,3 +72,14 @@ def report(measurements, bounds, ours):
     for row in failed.itertuples():
         print(f"\nFailed: {row.section}, {row.network}, {row.contestant}")
     return int(bool(len(broken) or len(failed)))
+
+
+def measure_and_report(measure, arguments, ours):
+    """Measure, and report; the exit status as that of :func:`report`, or 130 where interrupted."""
+    try:
+        status = report(measure(arguments), arguments.bounds, ours)
+    except KeyboardInterrupt:
+        print(f"\nInterrupted; what was finished, each section and network, is in {arguments.out}")
+        return 130
+    print(f"\nWritten to {arguments.out}")
+    return status

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pandas as pd
 from cells import FILE_SIZE, write_cells
-from contestants import SECTIONS, check_contestants
+from contestants import SECTIONS
 from contestants.networks import choose_weights
 from measuring import Race
+from options import add_race_options, positive
 from processor import has_bfloat16, name_processor
-from ratios import BOUNDS, read_bounds
-from reporting import name_results, report, store
+from reporting import measure_and_report, name_results, report, store
 
 OURS = "skall, tuned"
 NETWORKS = ["mobilenetv2", "resnet50", "densenet201"]
@@ -107,48 +107,24 @@ def describe(arguments):
 # -- command line ---------------------------------------------------------------------------------
 
 
-def split_words(text):
-    return text.split(",")
-
-
-def choose_sections(text):
-    """Sections by their names or first words: ``frozen`` is both of its heads."""
-    chosen = []
-    for word in split_words(text):
-        found = [name for name in SECTIONS if word in (name, name.partition(" ")[0])]
-        if not found:
-            raise argparse.ArgumentTypeError(f"no section {word!r}; there are {list(SECTIONS)}")
-        chosen += found
-    return chosen
-
-
 def parse(argv):
     """The options, with the plan that they make."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one network, little data: minutes")
-    parser.add_argument("--sections", type=choose_sections, default=list(SECTIONS))
-    parser.add_argument("--networks", type=split_words, help="for every section")
-    parser.add_argument(
-        "--contestants",
-        type=lambda text: text.split(";"),
-        help="these alone, by name, with semicolons between",
-    )
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--image-size", type=int, default=SIZE)
-    parser.add_argument("--batch-size", type=int, default=BATCH_SIZE)
+    add_race_options(parser, SECTIONS)
+    parser.add_argument("--threads", type=positive, default=os.cpu_count())
+    parser.add_argument("--image-size", type=positive, default=SIZE)
+    parser.add_argument("--batch-size", type=positive, default=BATCH_SIZE)
     for name, value in FULL.items():
-        parser.add_argument(f"--{name}", type=int, help=f"{value}, or {QUICK[name]} with --quick")
+        said = f"{value}, or {QUICK[name]} with --quick"
+        parser.add_argument(f"--{name}", type=positive, help=said)
     parser.add_argument(
         "--weights",
         choices=("auto", "imagenet", "none"),
         default="auto",
         help="auto: ImageNet's where the folder SKALL_WEIGHTS has them, else random",
     )
-    parser.add_argument("--bounds", default=BOUNDS, help="TOML file of bounds")
-    parser.add_argument("--out", help="CSV file; by default in benchmarks/results")
-    parser.add_argument("--read", metavar="CSV", help="judge what was stored; measure nothing")
     arguments = parser.parse_args(argv)
-    check_contestants(arguments.contestants, SECTIONS, parser)
     plan = QUICK if arguments.quick else FULL
     arguments.plan = {
         name: value if getattr(arguments, name) is None else getattr(arguments, name)
@@ -163,13 +139,10 @@ def parse(argv):
 
 def main(argv=None):
     arguments = parse(argv)
-    bounds = read_bounds(arguments.bounds)
-    if arguments.read:
-        return report(pd.read_csv(arguments.read), bounds, OURS)
+    if arguments.read is not None:
+        return report(arguments.read, arguments.bounds, OURS)
     print(describe(arguments), flush=True)
-    status = report(measure(arguments), bounds, OURS)
-    print(f"\nWritten to {arguments.out}")
-    return status
+    return measure_and_report(measure, arguments, OURS)
 
 
 if __name__ == "__main__":

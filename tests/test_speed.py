@@ -1,5 +1,6 @@
 """The measurements of speed: ratios, bounds, processes, and both scripts. No clock is asserted."""
 
+import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -266,11 +267,43 @@ def test_a_contestant_that_fails_is_named_and_fails_the_run(tmp_path, capsys, mo
     assert speed.main(["--read", str(tmp_path / "speed.csv")]) == 1
 
 
-def test_contestants_that_there_are_not_are_refused(capsys):
-    for script in ("speed", "gpu"):
-        with pytest.raises(SystemExit):
-            import_module(script).main(["--contestants", "skall, tunde"])
-        assert "no contestants ['skall, tunde']; there are" in capsys.readouterr().err
+@pytest.mark.parametrize("script", ["speed", "gpu"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--contestants", "skall, tunde"], r"no contestants \['skall, tunde'\]; there are"),
+        (["--sections", "nope"], "no section 'nope'; there are"),
+        (["--networks", "mobilnetv2"], "mobilnetv2.*mobilenetv2"),
+        (["--rounds", "0"], "'0' is no integer of at least 1"),
+        (["--read", "nothing.csv"], "'nothing.csv' cannot be read: .*No such file"),
+        (["--read", "other.csv"], "'other.csv' holds no results: it lacks "),
+        (["--read", "empty.csv"], "'empty.csv' cannot be read"),
+        (["--bounds", "nothing.toml"], "'nothing.toml' holds no bounds .*; see speed_bounds.toml"),
+        (["--bounds", "other.csv"], "'other.csv' holds no bounds"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_measured(
+    script, options, message, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "empty.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        import_module(script).main(options)
+    assert ended.value.code == 2
+    assert re.search(message, capsys.readouterr().err, re.DOTALL)
+
+
+def test_who_interrupts_is_told_where_the_finished_parts_are(tmp_path, capsys, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("measuring.Race.run", interrupt)
+    out = str(tmp_path / "speed.csv")
+    assert import_module("speed").main([*TINY, "--sections", "training", "--out", out]) == 130
+    assert f"Interrupted; what was finished, each section and network, is in {out}" in (
+        capsys.readouterr().out
+    )
 
 
 def test_a_process_that_ends_is_an_answer():

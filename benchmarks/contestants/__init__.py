@@ -113,18 +113,3 @@ SECTIONS = {
     "training": TRAINING,
     "prediction": PREDICTION,
 }
-
-
-def check_contestants(names, sections, parser):
-    """End where a contestant is asked for that there is not.
-
-    Parameters
-    ----------
-    names : list of str or None
-    sections : dict of str to list of Contestant
-    parser : argparse.ArgumentParser
-    """
-    known = {contestant.name for section in sections.values() for contestant in section}
-    unknown = sorted(set(names or ()) - known)
-    if unknown:
-        parser.error(f"no contestants {unknown}; there are {sorted(known)}")

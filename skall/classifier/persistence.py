@@ -44,10 +44,15 @@ def save_classifier(classifier, folder, format="safetensors"):
         For another format.
     ImportError, ValueError, RuntimeError
         Where the network cannot be exported; nothing is written then.
+    NotADirectoryError
+        Where `folder` is a file.
     """
     check_is_fitted(classifier)
     if format not in FORMATS:
         raise ValueError(f"format={format!r}; possible are {', '.join(map(repr, FORMATS))}")
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{str(folder)!r} is a file; save() writes files into a folder")
     description = {
         "format": FORMAT,
         "skall": skall.__version__,
@@ -65,7 +70,6 @@ def save_classifier(classifier, folder, format="safetensors"):
     }
     model = export_model(classifier) if format == "onnx" else None
     description["model"] = None if model is None else _digest(model)
-    folder = Path(folder)
     state = classifier.module_.state_dict()
     # Tensors that share memory or are strided are not for safetensors.
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
