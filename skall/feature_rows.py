@@ -50,14 +50,14 @@ class ArrayRows:
 
     def __init__(self, n_rows, shape):
         self.array = np.empty((n_rows, *shape), np.float32)
-        self.tensor = torch.from_numpy(self.array)
 
     def __setitem__(self, row, features):
         self.array[row] = features
 
     def __getitem__(self, rows):
         """Rows of these numbers as a tensor."""
-        return self.tensor[rows]
+        # Of few rows a tenth of the time that torch's indexing takes.
+        return torch.from_numpy(self.array.take(rows, axis=0))
 
     def numpy(self):
         """All rows as one array."""

@@ -94,7 +94,11 @@ class Network(nn.Module):
 
     def train(self, mode=True):
         """Switch to training, except for what is frozen."""
-        super().train(mode)
+        self.training = mode
+        # Once through the layers of a frozen trunk, which are many.
+        for child in self.children():
+            if child not in self.frozen:
+                child.train(mode)
         for module in self.frozen:
             module.eval()
         return self

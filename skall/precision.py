@@ -4,6 +4,7 @@ import csv
 import re
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 import torch
@@ -93,6 +94,7 @@ def choose_numerics(precision, backbone, device):
     return Numerics() if precision == "auto" else Numerics(precision)
 
 
+@cache
 def read_table():
     """The measurements: for each family and capability, what was fastest.
 

@@ -144,8 +144,14 @@ def describe_state(module):
     -------
     list
     """
+    cpu = torch.device("cpu")
     with torch.no_grad():
-        return [*describe_layers(module), *map(_describe_tensor, list_tensors(module))]
+        tensors = [
+            # On a GPU the sum would have to be waited for.
+            (id(t), t._version, t.dtype, t.device, t.sum().item() if t.device == cpu else None)
+            for t in list_tensors(module)
+        ]
+    return [*describe_layers(module), *tensors]
 
 
 def describe_layers(module):
@@ -154,12 +160,6 @@ def describe_layers(module):
         (type(part), len(part._forward_hooks), len(part._forward_pre_hooks))
         for part in module.modules()
     ]
-
-
-def _describe_tensor(tensor):
-    # On a GPU it would have to be waited for.
-    total = tensor.sum().item() if tensor.device.type == "cpu" else None
-    return id(tensor), tensor._version, tensor.dtype, tensor.device, total
 
 
 def _count_others(trunk):

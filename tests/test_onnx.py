@@ -341,7 +341,7 @@ def test_too_large_a_network_is_named(saved, tmp_path, monkeypatch):
 def test_unknown_names(saved, folder):
     with pytest.raises(ValueError, match="format='h5'; possible are 'safetensors', 'onnx'"):
         saved("resnet")[0].save(folder, format="h5")
-    with pytest.raises(NotADirectoryError, match="classifier.json' is a file; save"):
+    with pytest.raises(NotADirectoryError, match=r"classifier\.json' is a file; save"):
         saved("resnet")[0].save(folder / "classifier.json")
     message = "runtime='tensorrt'; possible are 'torch', 'onnxruntime', 'openvino'"
     with pytest.raises(ValueError, match=message):
