@@ -188,4 +188,5 @@ class Race:
     def _add(self, contestant, **columns):
         row = {"section": self.section, "network": self.network, "contestant": contestant.name}
         blank = dict.fromkeys(("measure", "round", "seconds", "scale"))
-        self.rows.append({**row, **blank, "threads": self.task["threads"], **columns, **self.facts})
+        blank |= {"threads": self.task["threads"], "precision": None, "allocator": None}
+        self.rows.append({**row, **blank, **columns, **self.facts})

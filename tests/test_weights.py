@@ -145,7 +145,7 @@ def test_a_file_without_a_state_dict_says_what_to_save(tmp_path, content):
     [
         ("imagnet", ValueError, "'imagnet' is neither 'imagenet', None"),
         ("weights.h5", ValueError, r"\.safetensors, \.pth, \.pt"),
-        ("absent.pth", FileNotFoundError, r"no file .*absent\.pth"),
+        ("absent.pth", FileNotFoundError, r"absent\.pth.: there is no such file"),
         (True, TypeError, "got bool"),
     ],
 )
