@@ -82,7 +82,7 @@ class DiskStore:
             return None
         try:
             return _decode(content)
-        except ValueError:
+        except (ValueError, EOFError):
             with suppress(OSError):
                 path.unlink()
             return None
