@@ -167,8 +167,8 @@ def _read_features(trunk, images, head):
 
 
 def _read_all(trunk, paths, task):
-    with ThreadPoolExecutor(task["threads"]) as pool:
-        images = np.stack(list(pool.map(lambda path: decode(path, task["size"]), paths)))
+    with ThreadPoolExecutor(task["threads"]) as threads:
+        images = np.stack(list(threads.map(lambda path: decode(path, task["size"]), paths)))
     batches = torch.from_numpy(images).split(task["batch_size"])
     # A copy outside of inference mode, which training may read.
     return torch.cat([_read_features(trunk, batch, task["head"]) for batch in batches]).clone()

@@ -45,13 +45,7 @@ class Record:
 
     @contextmanager
     def hold(self):
-        """Keep every other process out of the folder for a while.
-
-        Raises
-        ------
-        ValueError
-            If a process that may still run holds it; the message says which.
-        """
+        """Have the folder alone for a while, as :meth:`skall.comparison.lock.Lock.hold` says."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock.hold():
             # Another process may have been at work here since it was read.
