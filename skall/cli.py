@@ -191,7 +191,7 @@ def _compare(arguments):
         _describe_cells(cells)
     backbones, seed = options.pop("backbones"), options.pop("seed")
     options.setdefault("pos_label", cells.pos_label)
-    about = {"command": command, "data": _name_data(data)}
+    about = {"command": command, **_name_data(data, cells)}
     comparison = _run(cells, backbones, seed, quiet, ensembles, about, options)
     if as_json:
         _print_json(comparison)
@@ -223,8 +223,10 @@ def _run(cells, backbones, seed, quiet, ensembles, about, options):
     return run_comparison(**bound.arguments, finish=finish)
 
 
-def _name_data(data):
-    return "synthetic cells" if data is None else os.path.basename(os.path.abspath(data))
+def _name_data(data, cells):
+    """The data set's name, and the folder or file that it was read from."""
+    read = {} if data is None else {"source": os.path.basename(os.path.abspath(data))}
+    return {"data": cells.name} | read
 
 
 def _report(arguments):

@@ -77,6 +77,8 @@ def test_with_data(folder, tmp_path, capsys):
     table = pd.read_csv(out / "table.csv", index_col="estimator")
     assert set(table.index) == {"timm/test_resnet", *BASELINES}
     assert str(folder) in capsys.readouterr().out
+    protocol = json.loads((out / "protocol.json").read_text())["protocol"]
+    assert (protocol["data"], protocol["source"]) == ("C-NMC 2019", "cells")
 
 
 @pytest.mark.thorough

@@ -93,6 +93,26 @@ def check_forms(load, path):
     assert frame.equals(framed.data) and series.equals(framed.target)
 
 
+NAMES = {
+    load_cnmc: "C-NMC 2019",
+    load_all_idb1: "ALL-IDB1",
+    load_all_idb2: "ALL-IDB2",
+    load_all_4class: "ALL 4-class",
+    load_pbc: "PBC",
+    load_raabin: "Raabin-WBC",
+    load_folder: "train",
+}
+
+
+@pytest.mark.parametrize(("load", "names"), SETS)
+def test_a_set_has_its_own_name_and_only_class_folders_that_of_their_folder(tmp_path, load, names):
+    assert load(write(tmp_path / "train", names)).name == NAMES[load]
+
+
+def test_a_table_has_the_name_of_its_file(tmp_path):
+    assert load_csv(write_csv(tmp_path, CSV)).name == "cells.csv"
+
+
 @pytest.mark.parametrize(("load", "names"), SETS)
 def test_scikit_learn_forms(tmp_path, load, names):
     check_forms(load, write(tmp_path, names))

@@ -110,6 +110,7 @@ def load_all_4class(
         source.path,
         [str(image) for image in images],
         target,
+        name="ALL 4-class",
         description=DESCRIPTION,
         pos_label=pos_label,
         columns={"source_id": "ALL 4-class (Taleqani hospital)"},

@@ -130,7 +130,8 @@ def load_all_idb1(
     }
     if not crops:
         names = [str(image) for image in source.images]
-        return make_bunch(source.path, names, target, description=DESCRIPTION_1, **options)
+        about = {"name": "ALL-IDB1", "description": DESCRIPTION_1}
+        return make_bunch(source.path, names, target, **about, **options)
     if not isinstance(crop_size, (int, np.integer)) or crop_size < 1:
         raise ValueError(f"crop_size must be a positive int, got {crop_size!r}")
     folder = get_data_home(data_home) / "all_idb1_crops"
@@ -146,6 +147,7 @@ def load_all_idb1(
         folder,
         names,
         labels,
+        name="ALL-IDB1, crops",
         description=DESCRIPTION_1 + DESCRIPTION_CROPS,
         groups=groups,
         group_name="fields",
@@ -212,6 +214,7 @@ def load_all_idb2(
         source.path,
         [str(image) for image in source.images],
         _read_target(CELLS_LAYOUT, source),
+        name="ALL-IDB2",
         description=DESCRIPTION_2,
         pos_label=pos_label,
         columns={"source_id": SOURCE_ID},

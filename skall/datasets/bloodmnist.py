@@ -105,6 +105,7 @@ def load_bloodmnist(
         source.path,
         [f"{fold}/{row}" for fold in FOLDS for row in range(sizes[fold])],
         [CLASSES[label] for label in labels],
+        name="BloodMNIST",
         description=DESCRIPTION,
         pos_label=pos_label,
         columns={

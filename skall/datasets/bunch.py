@@ -32,6 +32,7 @@ def make_bunch(
     filenames: Sequence[str],
     target: Sequence[str],
     *,
+    name: str,
     description: str,
     pos_label: str | None = None,
     groups: Sequence[str] | None = None,
@@ -51,6 +52,8 @@ def make_bunch(
         Image files, or names of the `images`; absolute ones stay as they are.
     target : sequence of str, length n
         Class of each image.
+    name : str
+        The data set's name, or that of its folder or file.
     description : str
         What the data set is; its sizes are added.
     pos_label : str, optional
@@ -110,6 +113,7 @@ def make_bunch(
     if return_X_y:
         return data, target
     return Bunch(
+        name=name,
         data=data,
         target=target,
         frame=frame,

@@ -78,6 +78,8 @@ def load_cells(
             Patient of each image, where known. Ids that differ only in case are one patient.
         filenames : object array of shape (n,)
             Image files relative to the folder, or as the table has them.
+        name : str
+            The data set's name; of class folders and CSV files that of the folder or file.
         DESCR : str
             The data set, its source and licence where known, and its sizes.
         fold, site : array of shape (n,)

@@ -130,6 +130,7 @@ def load_cnmc(
         source.path,
         [str(image) for image in images],
         target,
+        name="C-NMC 2019",
         description=DESCRIPTION + _describe_rest(Counter(phases), subset),
         pos_label=pos_label,
         groups=groups,

@@ -78,6 +78,7 @@ def load_folder(
         source.path,
         [str(image) for image in source.images],
         [image.parent.name for image in source.images],
+        name=source.path.name,
         description=f"Images of {str(source.path)!r}, one folder per class.",
         pos_label=pos_label,
         groups=None if groups is None else match_groups(groups, source.images),

@@ -126,6 +126,7 @@ def load_pbc(
         source.path,
         [str(image) for image in images],
         target,
+        name="PBC",
         description=description,
         pos_label=pos_label,
         columns={"source_id": SOURCE_ID},

@@ -89,6 +89,7 @@ def load_raabin(
         source.path,
         [str(image) for image in source.images],
         [image.parent.name.lower() for image in source.images],
+        name="Raabin-WBC",
         description=DESCRIPTION,
         pos_label=pos_label,
         columns={"site": np.array(sites, dtype=object)},

@@ -102,7 +102,7 @@ def make_blood_cells(
         source_id : ndarray of shape (n_samples,), int
             Only with `duplicates`: row of the original cell, an original's own row. Usable as
             groups.
-        DESCR : str
+        name, DESCR : str
 
     Raises
     ------
@@ -152,6 +152,7 @@ def make_blood_cells(
     groups = np.array([f"P{patient + 1:0{width}}" for patient in patients])
     known = {"source_id": sources} if duplicates else {}
     return Bunch(
+        name="synthetic cells",
         data=data,
         target=target,
         target_names=np.array([POSITIVE, NEGATIVE]),

@@ -84,6 +84,7 @@ def load_csv(
         source.path.parent,
         list(table["path"]),
         list(table["label"]),
+        name=source.path.name,
         description=f"Images listed in {str(source.path)!r}.",
         pos_label=pos_label,
         groups=list(table["group"]) if "group" in table else None,

@@ -70,7 +70,6 @@ def describe_data(comparison):
     """How many samples, groups and pixels, and whence."""
     samples = _list_samples(comparison)
     sizes = samples[["height", "width"]].dropna()
-    source = comparison.protocol_.get("data")
     n_groups = samples["group"].nunique()
     parts = [
         f"{len(samples)} {'images' if len(sizes) else 'samples'} of "
@@ -81,7 +80,14 @@ def describe_data(comparison):
         low, high = (sizes.agg(end).astype(int).tolist() for end in ("min", "max"))
         text = f"{low[0]} x {low[1]}"
         parts.append(f"{text} pixels" if low == high else f"{text} to {high[0]} x {high[1]} pixels")
-    return (f"{source}: " if source else "") + ", ".join(parts) + "."
+    name = name_data(comparison)
+    return (f"{name}: " if name else "") + ", ".join(parts) + "."
+
+
+def name_data(comparison):
+    """The data set's name, with the folder or file where that is another; None if not known."""
+    name, source = (comparison.protocol_.get(key) for key in ("data", "source"))
+    return f"{name} ({source})" if source not in (None, name) else name
 
 
 def tabulate_classes(comparison):
