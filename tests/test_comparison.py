@@ -379,7 +379,8 @@ def test_folder(tmp_path):
     comparison = run(out=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         *["comparison.json", "folds", "scores.csv", "predictions.csv", "table.csv"],
-        *["accuracy.png", "samples.csv", "history.csv", "resources.csv", "protocol.json"],
+        *["accuracy.png", "folds.csv", "samples.csv", "history.csv", "resources.csv"],
+        "protocol.json",
     }
     with open(tmp_path / "scores.csv", newline="") as file:
         values = [float(row["value"]) for row in csv.DictReader(file)]

@@ -49,7 +49,10 @@ def make_comparison(n_classes=2, names=("good", "fair", "poor"), repeats=1, seed
         measure(predictions[predictions["estimator"] == name], METRICS, pos_label) for name in names
     ]
     scores = pd.concat(scores, ignore_index=True)
-    return SimpleNamespace(scores_=scores, predictions_=predictions, pos_label_=pos_label)
+    folds = pd.DataFrame({"n_train": [N - N // K] * K, "n_test": [N // K] * K})
+    return SimpleNamespace(
+        scores_=scores, predictions_=predictions, folds_=folds, pos_label_=pos_label
+    )
 
 
 def without_probabilities(comparison, name):
@@ -141,19 +144,13 @@ def test_bars_show_higher_is_better_by_default_and_what_has_no_value():
     assert len(whiskers_of(display.ax_)) == 8
 
 
-def test_bars_of_folds_that_test_the_same_samples_have_no_interval():
-    comparison = make_comparison()
-    comparison.predictions_["sample"] = comparison.predictions_.groupby(
-        ["estimator", "fold"]
-    ).cumcount()
-    display = MetricBarsDisplay.from_comparison(comparison, "accuracy")
-    assert display.table[["low", "high"]].isna().all(axis=None)
-
-
 def test_bars_of_a_single_fold_have_no_interval():
     comparison = make_comparison()
     first = [t[t["fold"] == 0] for t in (comparison.scores_, comparison.predictions_)]
-    single = SimpleNamespace(scores_=first[0], predictions_=first[1], pos_label_="ALL")
+    folds = comparison.folds_[:1]
+    single = SimpleNamespace(
+        scores_=first[0], predictions_=first[1], folds_=folds, pos_label_="ALL"
+    )
     display = MetricBarsDisplay.from_comparison(single, "accuracy")
     assert display.table[["low", "high"]].isna().all(axis=None)
     assert len(display.ax_.patches) == 3

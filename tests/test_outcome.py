@@ -12,7 +12,12 @@ from PIL import Image
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    PredefinedSplit,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -23,7 +28,14 @@ from skall.comparison import Comparison
 from skall.comparison.description import describe_network
 from skall.comparison.progress import EpochWatcher, watch
 from skall.datasets import make_blood_cells
-from skall.statistics import bootstrap_intervals, proportion_intervals, test_estimators
+from skall.statistics import (
+    bayesian_t_test,
+    bootstrap_intervals,
+    corrected_t_interval,
+    corrected_t_test,
+    proportion_intervals,
+    test_estimators,
+)
 
 NETWORK = "timm/test_resnet"
 TINY = {"weights": None, "image_size": 32, "max_epochs": 1, "random_state": 0}
@@ -98,6 +110,45 @@ def test_what_has_no_value_is_left_out_of_the_tests():
 
 
 # -- intervals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cv", "ratios"),
+    [
+        (ShuffleSplit(5, train_size=0.1, test_size=0.2, random_state=0), [2] * 5),
+        # Those of -1 are never tested, and always trained on.
+        (PredefinedSplit(np.repeat([-1, 0, 1], [180, 10, 10])), [10 / 190] * 2),
+        (PredefinedSplit(np.repeat([0, 1], [50, 150])), [1 / 3, 3]),
+        (4, [1 / 3] * 4),
+    ],
+    ids=["few to train", "some never tested", "unequal", "k-fold"],
+)
+def test_the_ratio_is_that_of_the_folds(cv, ratios):
+    X, y = make_classification(200, n_informative=4, shuffle=False, random_state=0)
+    order = np.random.default_rng(0).permutation(200)
+    models = {
+        "good": LogisticRegression(),
+        "blind": DummyClassifier(strategy="uniform", random_state=0),
+    }
+    comparison = run(models, X[order], y[order], cv=cv, scoring=["accuracy"]).vote()
+    folds = comparison.folds_
+    assert (folds["n_test"] / folds["n_train"]).tolist() == pytest.approx(ratios)
+    assert folds[["repeat", "fold"]].to_numpy().tolist() == [[0, k] for k in range(len(ratios))]
+    values = comparison.scores_.pivot(index="fold", columns="estimator", values="value")
+    # With unequal folds, the mean.
+    ratio = np.mean(ratios)
+    row = comparison.intervals(names="good").iloc[0]
+    expected = np.clip(corrected_t_interval(values["good"], ratio), 0, 1)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(expected))
+    pair = ["good", "blind"]
+    tested = comparison.test(names=pair).iloc[0]
+    expected = corrected_t_test(values["good"], values["blind"], ratio)
+    assert tested["p_value"] == pytest.approx(expected.p_value)
+    bayesian = comparison.test(names=pair, method="bayesian_t").iloc[0]
+    expected = bayesian_t_test(values["good"], values["blind"], ratio)
+    assert bayesian["p_a_above"] == pytest.approx(expected.p_above)
+    drawn = comparison.plot_metrics("accuracy", names="good").table.iloc[0]
+    assert (drawn["low"], drawn["high"]) == (row["low"], row["high"])
 
 
 def test_every_kind_of_interval():

@@ -65,8 +65,7 @@ def run(scores, predictions=None, **parameters):
 def test_corrected_t_of_all_pairs():
     means = {"good": 0.95, "fair": 0.95, "poor": 0.6}
     scores = make_scores(**means)
-    predictions = make_predictions(**dict.fromkeys(means, 1))
-    table = run(scores, predictions, alpha=0.1)
+    table = run(scores, test_ratio=1 / 9, alpha=0.1)
     assert table.columns.tolist() == COLUMNS
     assert table["conclusion"].tolist() == [
         "no difference shown",
@@ -74,8 +73,7 @@ def test_corrected_t_of_all_pairs():
         "fair is better than poor",
     ]
     values = scores.pivot(index="fold", columns="estimator", values="value")
-    # 60 samples in 10 folds: 6 to 54.
-    expected = corrected_t_test(values["good"], values["poor"], 6 / 54, confidence_level=0.9)
+    expected = corrected_t_test(values["good"], values["poor"], 1 / 9, confidence_level=0.9)
     assert tuple(table.loc[1, COLUMNS[4:9]]) == pytest.approx(expected)
     assert table["p_adjusted"].to_numpy() == pytest.approx(adjust_holm(table["p_value"]))
 
@@ -98,7 +96,7 @@ def test_equal_estimators_are_not_told_apart(method):
     scores = pd.concat([scores.assign(estimator=name) for name in "abc"])
     predictions = make_predictions(a=1, **repeats)
     predictions = pd.concat([predictions.assign(estimator=name) for name in "abc"])
-    table = run(scores, predictions, method=method)
+    table = run(scores, predictions, method=method, test_ratio=1)
     alike = "practically equivalent" if method == "bayesian_t" else "no difference shown"
     assert table["conclusion"].tolist() == [alike] * 3
     assert (table["difference"] == 0).all()
@@ -201,8 +199,9 @@ def test_folds_that_do_not_do():
         run(holes, test_ratio=1)
     with pytest.raises(ValueError, match="'b' is NaN"):
         run(scores[:-1], test_ratio=1)
-    with pytest.raises(ValueError, match="pass test_ratio"):
-        run(scores, make_predictions(a=1, b=1, n_folds=1))
+    for method in ("corrected_t", "bayesian_t"):
+        with pytest.raises(ValueError, match=f"method='{method}' needs test_ratio"):
+            run(scores, method=method)
 
 
 @pytest.mark.parametrize("method", ["mcnemar", "delong"])

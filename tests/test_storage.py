@@ -31,7 +31,7 @@ def test_reading_gives_back_every_attribute(kind, tmp_path):
     pos_label = "b" if kind == "str" else None
     before = compare(estimators, X, y, out=tmp_path, pos_label=pos_label, **options)
     after = Comparison.read(tmp_path)
-    for name in ("scores_", "predictions_", "resources_", "samples_"):
+    for name in ("scores_", "predictions_", "folds_", "resources_", "samples_"):
         pd.testing.assert_frame_equal(
             getattr(before, name), getattr(after, name), check_dtype=False, check_exact=True
         )
@@ -41,6 +41,17 @@ def test_reading_gives_back_every_attribute(kind, tmp_path):
     for name in ("pos_label_", "trials_", "members_", "estimators_", "protocol_"):
         assert getattr(before, name) == getattr(after, name), name
     pd.testing.assert_frame_equal(before.table(), after.table(), check_dtype=False)
+
+
+def test_a_folder_of_an_earlier_version_says_what_it_lacks(tmp_path):
+    X, y = make_classification(60, random_state=0)
+    options = {"cv": 3, "random_state": 0, "verbose": 0, "out": tmp_path}
+    compare({"a": LogisticRegression()}, X, y, **options)
+    (tmp_path / "folds.csv").unlink()
+    with pytest.raises(ValueError, match=r"has no folds\.csv: .*earlier version.*Repeat the call"):
+        Comparison.read(tmp_path)
+    compare({"a": LogisticRegression()}, X, y, **options)
+    assert Comparison.read(tmp_path).folds_["n_train"].tolist() == [40] * 3
 
 
 @pytest.mark.thorough

@@ -29,6 +29,7 @@ from skall.comparison.tabulation import (
     tabulate_resources,
     tabulate_samples,
     tabulate_scores,
+    tabulate_sizes,
 )
 from skall.comparison.tuning import check_search, describe_search, plan_search
 from skall.metrics import check_scoring_names, resolve_pos_label
@@ -126,6 +127,7 @@ class Plan:
             count_trials(rows),
             history_=tabulate_histories(rows),
             resources_=tabulate_resources(rows),
+            folds_=tabulate_sizes(self.folds),
             samples_=tabulate_samples(self.y, self.groups, self.images),
             estimators_=self.about,
             protocol_=describe_protocol(**self.protocol),

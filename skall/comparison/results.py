@@ -14,10 +14,10 @@ from skall.comparison.conclusions import conclude, describe_differences
 from skall.comparison.ensembles import Ensembles
 from skall.comparison.plotting import Plots
 from skall.comparison.storage import read_tables, write_tables
-from skall.comparison.tabulation import CHOICES, EPOCH, RESOURCES, SAMPLE
+from skall.comparison.tabulation import CHOICES, EPOCH, FOLD, RESOURCES, SAMPLE
 from skall.displays.figures import draw_folds
 from skall.metrics import LOWER_IS_BETTER
-from skall.statistics import test_estimators
+from skall.statistics import average_test_ratio, test_estimators
 from skall.statistics.held_out import choose_metric
 from skall.statistics.intervals import tabulate_intervals
 
@@ -51,6 +51,9 @@ class Comparison(Plots, Ensembles):
         One row per estimator and fold, columns ``estimator, repeat, fold, fit_seconds,
         predict_seconds, peak_memory``; the last are the most bytes that the process held until
         then.
+    folds_ : DataFrame
+        One row per fold, columns ``repeat, fold, n_train, n_test``: the numbers of samples that
+        train and test there, which the corrected t interval and tests take their ratio from.
     samples_ : DataFrame
         One row per sample, columns ``sample, file, height, width, group, y_true``; `file` is
         absolute, height and width are the image's in pixels.
@@ -70,6 +73,7 @@ class Comparison(Plots, Ensembles):
     members_: dict = field(default_factory=dict)
     history_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=EPOCH))
     resources_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=RESOURCES))
+    folds_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=FOLD))
     samples_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SAMPLE))
     estimators_: dict = field(default_factory=dict)
     protocol_: dict = field(default_factory=dict)
@@ -157,9 +161,9 @@ class Comparison(Plots, Ensembles):
         DataFrame
             Columns ``estimator, metric, value, low, high``.
         """
-        options = {"pos_label": self.pos_label_} | options
+        known = {"pos_label": self.pos_label_, "test_ratio": average_test_ratio(self.folds_)}
         return tabulate_intervals(
-            self.scores_, self.predictions_, metrics, method=method, **options
+            self.scores_, self.predictions_, metrics, method=method, **known | options
         )
 
     def budgets(self):
@@ -254,6 +258,7 @@ class Comparison(Plots, Ensembles):
             self.predictions_[self.predictions_["estimator"].isin(names)],
             **{"metric": metric, "method": method, "pos_label": self.pos_label_},
             **{"references": references, "rope": rope, "alpha": alpha},
+            test_ratio=average_test_ratio(self.folds_),
         )
 
     def report(self, path):

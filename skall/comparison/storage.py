@@ -13,9 +13,9 @@ from skall.displays.style import save_figure
 from skall.files import write_csv, write_file, write_json
 from skall.images.rows import FileImages
 
-TABLES = ("scores", "predictions", "samples", "history", "resources")
+TABLES = ("scores", "predictions", "folds", "samples", "history", "resources")
 TEXTS = ("estimator", "metric", "group", "y_true", "file")
-WHOLE = ("repeat", "fold", "sample", "epoch")
+WHOLE = ("repeat", "fold", "n_train", "n_test", "sample", "epoch")
 ABOUT = "protocol.json"
 
 
@@ -137,7 +137,13 @@ def read_tables(folder):
             **{f"{key}_": about[key] for key in ("trials", "estimators", "protocol")},
             "images_": _find_cells(folder, tables["samples"]["file"]),
         }
-    except (ValueError, KeyError, TypeError, FileNotFoundError) as exc:
+    except FileNotFoundError as exc:
+        raise ValueError(
+            f"the comparison in {str(folder)!r} has no {Path(exc.filename).name}: the file was "
+            "removed, or an earlier version of skall wrote the folder. Repeat the call or command "
+            "that made it: finished folds are not computed again"
+        ) from exc
+    except (ValueError, KeyError, TypeError) as exc:
         raise ValueError(
             f"the comparison in {str(folder)!r} is damaged ({type(exc).__name__}: {exc}); repeat "
             "the call or command that made it: finished folds are not computed again"

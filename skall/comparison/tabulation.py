@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 CHOICES = ["estimator", "repeat", "fold", "parameter", "value"]
+FOLD = ["repeat", "fold", "n_train", "n_test"]
 EPOCH = ["estimator", "repeat", "fold", "epoch"]
 RESOURCES = ["estimator", "repeat", "fold", "fit_seconds", "predict_seconds", "peak_memory"]
 SAMPLE = ["sample", "file", "height", "width", "group", "y_true"]
@@ -81,6 +82,12 @@ def tabulate_resources(results):
         for name, fold, result in results
     ]
     return pd.DataFrame(rows, columns=RESOURCES).astype({"peak_memory": float})
+
+
+def tabulate_sizes(folds):
+    """The folds, and how many samples train and test in each, as one table."""
+    rows = [(fold.repeat, fold.fold, len(fold.train), len(fold.test)) for fold in folds]
+    return pd.DataFrame(rows, columns=FOLD)
 
 
 def tabulate_samples(y, groups, images):

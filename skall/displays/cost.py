@@ -3,6 +3,7 @@
 import numpy as np
 
 from skall.displays.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
+from skall.statistics import average_test_ratio
 from skall.statistics.held_out import choose_metric, choose_names
 from skall.statistics.intervals import tabulate_intervals
 
@@ -80,7 +81,13 @@ class CostDisplay:
                 "it out where it is unknown"
             )
         metric = choose_metric(comparison.scores_, metric)
-        table = tabulate_intervals(comparison.scores_, comparison.predictions_, metric, names=names)
+        table = tabulate_intervals(
+            comparison.scores_,
+            comparison.predictions_,
+            metric,
+            names=names,
+            test_ratio=average_test_ratio(comparison.folds_),
+        )
         table["cost"] = table["estimator"].map(costs).astype(float)
         return cls(table, label).plot(ax)
 

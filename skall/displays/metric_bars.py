@@ -2,6 +2,7 @@
 
 from skall.displays.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
 from skall.metrics import LOWER_IS_BETTER
+from skall.statistics import average_test_ratio
 from skall.statistics.intervals import INTERVALS, tabulate_intervals
 
 
@@ -70,6 +71,7 @@ class MetricBarsDisplay:
             comparison.predictions_,
             metrics,
             **{"names": names, "method": interval, "pos_label": comparison.pos_label_},
+            test_ratio=average_test_ratio(comparison.folds_),
             random_state=random_state,
         )
         return cls(table, interval).plot(ax)

@@ -7,7 +7,12 @@ Everything takes plain arrays, or tables of scores and predictions as
 from skall.statistics.adjustment import adjust_holm
 from skall.statistics.bootstrap import bootstrap_intervals
 from skall.statistics.five_by_two import five_by_two_f_test, five_by_two_t_test
-from skall.statistics.folds import bayesian_t_test, corrected_t_interval, corrected_t_test
+from skall.statistics.folds import (
+    average_test_ratio,
+    bayesian_t_test,
+    corrected_t_interval,
+    corrected_t_test,
+)
 from skall.statistics.pairs import METHODS, test_estimators
 from skall.statistics.proportions import proportion_interval, proportion_intervals
 from skall.statistics.ranks import friedman_test, nemenyi_p_values
@@ -19,6 +24,7 @@ __all__ = [
     "METHODS",
     "adjust_holm",
     "auc_interval",
+    "average_test_ratio",
     "bayesian_t_test",
     "bootstrap_intervals",
     "corrected_t_interval",

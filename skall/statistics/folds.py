@@ -6,6 +6,28 @@ from scipy import stats
 from skall.statistics.result import BayesianResult, PairedResult, check_level, standardise, subtract
 
 
+def average_test_ratio(folds):
+    """Number of test samples over that of training samples, the mean over the folds.
+
+    Parameters
+    ----------
+    folds : DataFrame
+        Columns ``n_train`` and ``n_test``, as :attr:`skall.comparison.Comparison.folds_`.
+
+    Returns
+    -------
+    float or None
+        None without folds.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> average_test_ratio(pd.DataFrame({"n_train": [80, 75], "n_test": [20, 25]})).__round__(4)
+    0.2917
+    """
+    return float((folds["n_test"] / folds["n_train"]).mean()) if len(folds) else None
+
+
 def corrected_t_interval(values, test_ratio, *, confidence_level=0.95):
     """Confidence interval of a mean over folds, corrected for overlapping training parts [1]_.
 
@@ -18,7 +40,8 @@ def corrected_t_interval(values, test_ratio, *, confidence_level=0.95):
     values : array-like of shape (n_folds,)
         A metric's value in each fold, of all repeats. NaN is left out.
     test_ratio : float
-        Number of test samples over number of training samples; 1 / (k - 1) for k folds.
+        Number of test samples over number of training samples; 1 / (k - 1) for k folds. Where it
+        differs from fold to fold, the mean.
     confidence_level : float, default=0.95
 
     Returns
@@ -61,7 +84,8 @@ def corrected_t_test(values_a, values_b, test_ratio, *, confidence_level=0.95):
     values_a, values_b : array-like of shape (n_folds,)
         A metric's values in the same folds.
     test_ratio : float
-        Number of test samples over number of training samples; 1 / (k - 1) for k folds.
+        Number of test samples over number of training samples; 1 / (k - 1) for k folds. Where it
+        differs from fold to fold, the mean.
     confidence_level : float, default=0.95
 
     Returns
@@ -108,7 +132,8 @@ def bayesian_t_test(values_a, values_b, test_ratio, *, rope=0.01, confidence_lev
     values_a, values_b : array-like of shape (n_folds,)
         A metric's values in the same folds, of all repeats.
     test_ratio : float
-        Number of test samples over number of training samples; 1 / (k - 1) for k folds.
+        Number of test samples over number of training samples; 1 / (k - 1) for k folds. Where it
+        differs from fold to fold, the mean.
     rope : float, default=0.01
         Differences from ``-rope`` to ``rope`` are of no practical importance.
     confidence_level : float, default=0.95

@@ -150,28 +150,6 @@ def choose_metric(scores, metric=None):
     return metric
 
 
-def derive_test_ratio(predictions, name):
-    """Number of test samples over that of training samples, the mean of an estimator's folds.
-
-    As if every fold were trained on all samples it does not test, as scikit-learn's k-fold
-    splitters do.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-    name : str
-
-    Returns
-    -------
-    float or None
-        None where folds that all test the same samples do not tell.
-    """
-    rows = predictions[predictions["estimator"] == name]
-    n_test = rows.groupby(["repeat", "fold"]).size()
-    n_train = rows["sample"].nunique() - n_test
-    return float((n_test / n_train).mean()) if len(rows) and (n_train > 0).all() else None
-
-
 def choose_names(table, names=None):
     """Names of estimators, checked.
 

@@ -6,7 +6,7 @@ import pandas as pd
 from skall.metrics import LOWER_IS_BETTER
 from skall.statistics.bootstrap import bootstrap_intervals
 from skall.statistics.folds import corrected_t_interval
-from skall.statistics.held_out import choose_metric, choose_names, derive_test_ratio, tabulate_folds
+from skall.statistics.held_out import choose_metric, choose_names, tabulate_folds
 from skall.statistics.proportions import proportion_intervals
 
 INTERVALS = {
@@ -25,6 +25,7 @@ def tabulate_intervals(
     names=None,
     method="corrected_t",
     pos_label=None,
+    test_ratio=None,
     confidence_level=0.95,
     n_resamples=2000,
     random_state=0,
@@ -45,6 +46,9 @@ def tabulate_intervals(
         samples, where the metric is a proportion of them (:func:`proportion_intervals`).
     pos_label : label, optional
         The positive class of two.
+    test_ratio : float, optional
+        Number of test samples over number of training samples, as
+        :func:`skall.statistics.average_test_ratio` gives; ``"corrected_t"`` needs it.
     confidence_level : float, default=0.95
     n_resamples : int, default=2000
     random_state : int, numpy.random.Generator or None, default=0
@@ -56,13 +60,13 @@ def tabulate_intervals(
         Columns ``estimator, metric, value, low, high``, the best estimator of the first metric
         first. `value` is the mean over the folds; for ``"exact"`` and ``"wilson"`` it is pooled
         over them. Ends are cut to the metric's range. NaN where there is no interval: with a
-        single fold, with folds that all test the same samples, for the bootstrap of estimators
-        without probabilities, and for what is no proportion.
+        single fold, for the bootstrap of estimators without probabilities, and for what is no
+        proportion.
 
     Raises
     ------
     ValueError
-        For an unknown metric, estimator or method.
+        For an unknown metric, estimator or method, and for ``"corrected_t"`` without `test_ratio`.
     """
     if method not in INTERVALS:
         raise ValueError(
@@ -79,7 +83,7 @@ def tabulate_intervals(
     chosen = predictions[predictions["estimator"].isin(names)]
     options = {"pos_label": pos_label, "confidence_level": confidence_level}
     if method == "corrected_t":
-        found = _span_folds(folds, chosen, confidence_level)
+        found = _span_folds(folds, test_ratio, confidence_level)
     elif method == "bootstrap":
         options |= {"n_resamples": n_resamples, "random_state": random_state}
         found = bootstrap_intervals(chosen, metrics, **options)
@@ -95,19 +99,21 @@ def tabulate_intervals(
     return table
 
 
-def _span_folds(folds, predictions, confidence_level):
-    """Corrected t intervals, where every fold was trained on the samples it does not test."""
-    names = next(iter(folds.values())).columns
-    ratios = {name: derive_test_ratio(predictions, name) for name in names}
-    rows = []
-    for metric, table in folds.items():
-        for name, values in table.items():
-            known, low, high = values.dropna(), np.nan, np.nan
-            if len(known) > 1 and ratios[name] is not None:
-                low, high = corrected_t_interval(
-                    known, ratios[name], confidence_level=confidence_level
-                )
-            rows.append((name, metric, values.mean(), low, high))
+def _span_folds(folds, test_ratio, confidence_level):
+    """Corrected t intervals."""
+    if test_ratio is None:
+        raise ValueError(
+            "method='corrected_t' needs test_ratio, the number of test samples over that of "
+            "training samples, as average_test_ratio(comparison.folds_) gives"
+        )
+    rows = [
+        (
+            *(name, metric, values.mean()),
+            *corrected_t_interval(values, test_ratio, confidence_level=confidence_level),
+        )
+        for metric, table in folds.items()
+        for name, values in table.items()
+    ]
     return pd.DataFrame(rows, columns=["estimator", "metric", "value", "low", "high"])
 
 

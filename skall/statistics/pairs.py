@@ -9,7 +9,7 @@ from skall.metrics import LOWER_IS_BETTER
 from skall.statistics.adjustment import adjust_holm
 from skall.statistics.five_by_two import five_by_two_f_test, five_by_two_t_test
 from skall.statistics.folds import bayesian_t_test, corrected_t_test
-from skall.statistics.held_out import choose_metric, derive_test_ratio
+from skall.statistics.held_out import choose_metric
 from skall.statistics.ranks import friedman_test, nemenyi_p_values
 from skall.statistics.result import PairedResult, check_level
 from skall.statistics.sample_pairs import compare_samples
@@ -50,8 +50,7 @@ def test_estimators(
         Columns ``estimator, repeat, fold, metric, value``. All pairs of its estimators are tested:
         pass only the rows of those that are in question, because each pair more costs power.
     predictions : DataFrame or None
-        As :attr:`skall.comparison.Comparison.predictions_`; None will do for a test over folds
-        where `test_ratio` is given or has no part.
+        As :attr:`skall.comparison.Comparison.predictions_`; None will do for a test over folds.
     metric : str, optional
         By default ``"accuracy"`` for McNemar's test and ``"roc_auc"`` for DeLong's, which take no
         other, else ``"balanced_accuracy"``, or the first one where that was not computed.
@@ -67,8 +66,8 @@ default="corrected_t"
     pos_label : label, optional
         The positive class of two, for DeLong's test.
     test_ratio : float, optional
-        Number of test samples over number of training samples. By default as if every fold were
-        trained on all samples it does not test, as scikit-learn's k-fold splitters do.
+        Number of test samples over number of training samples, the mean over the folds where that
+        differs; ``"corrected_t"`` and ``"bayesian_t"`` need it.
     rope : float, optional
         Half the width of the Bayesian test's region of practical equivalence; 0.01 by default.
     alpha : float, default=0.05
@@ -133,8 +132,7 @@ default="corrected_t"
         elif method in FIVE_BY_TWO:
             results = _test_five_by_two(folds, pairs, FIVE_BY_TWO[method])
         else:
-            ratio = _derive_ratio(predictions, names[0]) if test_ratio is None else test_ratio
-            results = _test_folds(folds, pairs, method, ratio, rope, alpha)
+            results = _test_folds(folds, pairs, method, test_ratio, rope, alpha)
     table = pd.DataFrame(pairs, columns=["estimator_a", "estimator_b"])
     table = table.assign(metric=metric, method=method).join(pd.DataFrame(results))
     return _conclude(table, alpha)
@@ -203,18 +201,13 @@ def _tabulate(scores, metric, names):
     return folds
 
 
-def _derive_ratio(predictions, name):
-    ratio = derive_test_ratio(predictions, name)
-    if ratio is None:
+def _test_folds(folds, pairs, method, test_ratio, rope, alpha):
+    if test_ratio is None:
         raise ValueError(
-            "the number of training samples cannot be told from the predictions: pass "
-            "test_ratio, the number of test samples over that of training samples"
+            f"method={method!r} needs test_ratio, the number of test samples over that of training "
+            "samples, as average_test_ratio(comparison.folds_) gives"
         )
-    return ratio
-
-
-def _test_folds(folds, pairs, method, ratio, rope, alpha):
-    parameters = {"test_ratio": ratio, "confidence_level": 1 - alpha}
+    parameters = {"test_ratio": test_ratio, "confidence_level": 1 - alpha}
     if method == "corrected_t":
         return [corrected_t_test(folds[a], folds[b], **parameters) for a, b in pairs]
     parameters["rope"] = 0.01 if rope is None else rope
