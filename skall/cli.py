@@ -254,12 +254,13 @@ def _print_json(comparison):
     results = {"command": command, "positive_class": comparison.pos_label_}
     if len(comparison.best_params_):
         results["best_params"] = comparison.best_params_.to_dict("records")
-    results |= {"flags": comparison.flags(), "estimators": comparison.to_dict()}
+    results |= {"summary": comparison.summary(), "flags": comparison.flags()}
+    results |= {"estimators": comparison.to_dict()}
     print(json.dumps(results, indent=2, allow_nan=False))
 
 
 def _print_tables(comparison, out):
-    print(f"mean ± standard deviation over the folds\n\n{comparison}\n")
+    print(f"{comparison}\n(mean ± standard deviation over the folds)\n")
     chosen = comparison.best_params_
     if len(chosen):
         chosen = chosen.pivot(columns="parameter", index=["estimator", "repeat", "fold"])

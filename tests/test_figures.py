@@ -126,7 +126,7 @@ def test_grouped_bars_with_bootstrap_intervals(comparison):
         assert both[column].to_numpy() == pytest.approx(both[f"{column}_expected"].to_numpy())
     widths = {round(bar.get_width(), 12) for bar in display.ax_.patches}
     assert widths == set(expected["value"].round(12))
-    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["f1", "brier"]
+    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["F1", "Brier score"]
 
 
 def test_bars_show_higher_is_better_by_default_and_what_has_no_value():
@@ -138,7 +138,7 @@ def test_bars_show_higher_is_better_by_default_and_what_has_no_value():
     assert [t.get_text() for t in display.ax_.get_yticklabels()] == [
         "accuracy",
         "balanced accuracy",
-        "f1",
+        "F1",
     ]
     assert [text.get_text() for text in display.ax_.texts] == ["no value"]
     assert len(whiskers_of(display.ax_)) == 8

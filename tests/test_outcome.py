@@ -69,7 +69,7 @@ def test_table_says_which_differences_are_real():
 
 def test_differences_as_sentences():
     sentences = run().differences()
-    assert sentences[0].startswith("Differences in balanced_accuracy, by the corrected resampled")
+    assert sentences[0].startswith("Differences in balanced accuracy, by the corrected resampled")
     assert any(re.match(r"(good|alike) is better than blind", text) for text in sentences)
     assert sentences[-1] == (
         "Against the baselines, by the same test: good, alike: better than dummy; "

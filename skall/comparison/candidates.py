@@ -16,7 +16,8 @@ from skall.device import resolve_device
 from skall.shortcuts import SHORTCUTS, ShortcutFeatures
 from skall.summary import sketch_network
 
-BASELINES = ("dummy", *SHORTCUTS)
+DUMMY = "dummy"
+BASELINES = (DUMMY, *SHORTCUTS)
 # Most file systems take names of up to 255 bytes.
 LONGEST = 200
 
@@ -33,7 +34,7 @@ def make_baselines(shortcuts):
     -------
     dict of str to classifier
     """
-    baselines = {"dummy": DummyClassifier(strategy="prior")}
+    baselines = {DUMMY: DummyClassifier(strategy="prior")}
     for kind in SHORTCUTS if shortcuts else ():
         logistic = LogisticRegression(max_iter=1000)
         baselines[kind] = make_pipeline(ShortcutFeatures(kind), StandardScaler(), logistic)

@@ -8,10 +8,12 @@ from shutil import get_terminal_size
 import numpy as np
 import pandas as pd
 
+from skall.comparison.answers import answer
 from skall.comparison.budgets import flag_budgets, tabulate_budgets
 from skall.comparison.candidates import BASELINES
 from skall.comparison.conclusions import conclude, describe_differences
 from skall.comparison.ensembles import Ensembles
+from skall.comparison.missing import describe_missing
 from skall.comparison.plotting import Plots
 from skall.comparison.storage import read_tables, write_tables
 from skall.comparison.tabulation import CHOICES, EPOCH, FOLD, RESOURCES, SAMPLE
@@ -128,6 +130,24 @@ class Comparison(Plots, Ensembles):
         table = table.join(self.budgets()[["trainable", "epochs", "trials", "fit_seconds"]])
         return table.assign(conclusion=pd.Series(conclude(self, main, alpha)))
 
+    def summary(self, alpha=0.05):
+        """The three answers that a reader wants first, in plain sentences.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            Level of the tests; intervals have ``1 - alpha``.
+
+        Returns
+        -------
+        dict of str to list of str
+            ``"best"``: which estimators are best, and whether they are told apart;
+            ``"shortcuts"``: whether any beats the best shortcut, as mean colour alone, in ROC AUC
+            and in the main metric (empty without such baselines); ``"patients"``: how many
+            patients and cells of each class stand behind it.
+        """
+        return answer(self, alpha)
+
     def differences(self, metric=None, alpha=0.05):
         """Say which differences are real: among the estimators, and against the baselines.
 
@@ -179,14 +199,14 @@ class Comparison(Plots, Ensembles):
         return tabulate_budgets(self)
 
     def flags(self):
-        """What makes the comparison of the networks unequal: sizes, epochs, trials.
+        """What a reader should be careful about: unequal sizes, epochs, trials; missing values.
 
         Returns
         -------
         list of str
-            Sentences; none where the budgets were equal.
+            Sentences; none where the budgets were equal and every metric has a value.
         """
-        return flag_budgets(self)
+        return flag_budgets(self) + describe_missing(self)
 
     def plot_accuracy(self, ax=None):
         """Bars of the mean accuracy with a point for each fold.
@@ -357,9 +377,8 @@ class Comparison(Plots, Ensembles):
         }
         frame = pd.DataFrame(cells, index=metrics).T
         text = frame.to_string(line_width=get_terminal_size((100, 24)).columns)
-        rivals, _ = self.split_names()
-        said = [f"{name}: {table.at[name, 'conclusion']}" for name in table.index if name in rivals]
-        return "\n".join([text, *said, *self.flags()])
+        answers = [sentence for part in self.summary().values() for sentence in part]
+        return "\n".join([*answers, *self.flags(), "", text])
 
 
 def _write_spread(mean, std):

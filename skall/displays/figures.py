@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skall.displays.style import BLUE, ORANGE, make_axes, quote
+from skall.displays.style import BLUE, ORANGE, describe_metric, make_axes, quote
 
 
 def draw_folds(scores, metric, baselines=(), ax=None):
@@ -44,6 +44,6 @@ def draw_folds(scores, metric, baselines=(), ax=None):
     labels = [f"{quote(name)} (baseline)" if name in baselines else quote(name) for name in names]
     ax.set_yticks(range(len(names)), labels)
     ax.set_xlim(0, 1)
-    ax.set_xlabel(f"{metric.replace('_', ' ')}: mean (bar) and folds (points)")
+    ax.set_xlabel(f"{describe_metric(metric)}: mean (bar) and folds (points)")
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -8,6 +8,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+# Here too, where all that figures need is found.
+from skall.metrics.names import describe_metric as describe_metric
+
 # Okabe & Ito's colours, told apart by colour-blind readers: https://jfly.uni-koeln.de/color/
 # Without their yellow, which is hard to see on white.
 BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
@@ -163,11 +166,6 @@ def quote_in_legend(value):
     """
     text = quote(value)
     return f" {text}" if text.startswith("_") else text
-
-
-def describe_metric(metric):
-    """A metric's name as words."""
-    return metric.replace("_", " ")
 
 
 def shorten_number(value):

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from skall.displays.style import describe_metric
+from skall.comparison.answers import list_samples
 from skall.metrics import LOWER_IS_BETTER
+from skall.metrics.names import describe_metric
 from skall.report.network_facts import describe_estimator_facts
 from skall.statistics.held_out import choose_metric
 from skall.statistics.variance import variance_components
+from skall.wording import capitalize
 
 
 def describe_facts(comparison):
@@ -68,7 +70,7 @@ def _describe_origin(protocol):
 
 def describe_data(comparison):
     """How many samples, groups and pixels, and whence."""
-    samples = _list_samples(comparison)
+    samples = list_samples(comparison)
     sizes = samples[["height", "width"]].dropna()
     n_groups = samples["group"].nunique()
     parts = [
@@ -103,7 +105,7 @@ def tabulate_classes(comparison):
         Indexed by class; ``images``, ``patients`` (NaN where not known), ``height`` and ``width``,
         medians in pixels.
     """
-    samples = _list_samples(comparison)
+    samples = list_samples(comparison)
     by_class = samples.groupby("y_true")
     table = pd.DataFrame({"images": by_class.size(), "patients": by_class["group"].nunique()})
     if samples["group"].isna().all():
@@ -120,14 +122,6 @@ def describe_classes(comparison):
         of_patients = "" if np.isnan(row.patients) else f" of {row.patients:.0f} patients"
         parts.append(f"{row.Index}: {row.images} images{of_patients}")
     return "; ".join(parts) + "."
-
-
-def _list_samples(comparison):
-    """Every sample, or where they are not recorded each that was tested."""
-    if len(comparison.samples_):
-        return comparison.samples_
-    tested = comparison.predictions_[["sample", "group", "y_true"]].drop_duplicates("sample")
-    return tested.assign(height=np.nan, width=np.nan)
 
 
 def describe_partition(comparison):
@@ -174,7 +168,7 @@ def describe_performance(comparison, metric, names):
     ]
     lower = ", lower is better" if metric in LOWER_IS_BETTER else ""
     spread = " (95 % intervals over the folds)" if table["low"].notna().any() else ""
-    return f"{describe_metric(metric).capitalize()}{lower}{spread}: {'; '.join(parts)}."
+    return f"{capitalize(describe_metric(metric))}{lower}{spread}: {'; '.join(parts)}."
 
 
 def describe_software(protocol):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from skall.comparison.missing import describe_silent
 from skall.displays.style import describe_metric
 from skall.files import write_csv, write_file
 from skall.report.checklists import fill_checklists
@@ -197,7 +198,4 @@ def summarise(comparison):
             "Patients are not known: where one has images on both sides of a split, every number "
             "here is too good."
         )
-    missing = comparison.scores_["value"].isna().groupby(comparison.scores_["metric"]).sum()
-    for name, count in missing[missing > 0].items():
-        sentences.append(f"{describe_metric(name).capitalize()} is missing in {count} results.")
-    return sentences + comparison.flags()
+    return sentences + describe_silent(comparison) + comparison.flags()

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from skall.metrics.names import describe_metric
 from skall.statistics.pairs import EQUIVALENT, METHODS, NO_DIFFERENCE
+from skall.wording import list_words
 
 
 def summarise_differences(tests, alpha=0.05):
@@ -47,20 +49,20 @@ def summarise_differences(tests, alpha=0.05):
     for winner in sorted(names, key=lambda name: -len(beaten[name])):
         if beaten[winner]:
             losers, rows = zip(*beaten[winner], strict=True)
-            sentences.append(f"{winner} is better than {_list(losers)} ({_describe(rows)}).")
+            sentences.append(f"{winner} is better than {list_words(losers)} ({_describe(rows)}).")
     for group in _find_cliques(alike):
         among = tests["estimator_a"].isin(group) & tests["estimator_b"].isin(group)
         equivalent = (tests["conclusion"][among] == EQUIVALENT).all()
         verb = "are practically equivalent" if equivalent else "cannot be told apart"
         numbers = _describe_alike([*tests[among].itertuples()], alpha)
-        sentences.append(f"{_list(group)} {verb} ({numbers}).")
+        sentences.append(f"{list_words(group)} {verb} ({numbers}).")
     if (tests["conclusion"] == NO_DIFFERENCE).any():
         sentences.append("A difference that is not shown may still be there.")
     return sentences
 
 
 def _introduce(tests, alpha):
-    method, metric = tests["method"].iloc[0], tests["metric"].iloc[0]
+    method, metric = tests["method"].iloc[0], describe_metric(tests["metric"].iloc[0])
     what = "Mean ranks" if method == "nemenyi" else "Differences"
     if method == "bayesian_t":
         return (
@@ -133,8 +135,3 @@ def _find_cliques(alike):
 
     extend(set(), set(alike), set())
     return sorted(cliques, key=lambda clique: [order[name] for name in clique])
-
-
-def _list(names):
-    """``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
