@@ -36,7 +36,8 @@ SYNTHETIC_OPTIONS = {
 
 EXIT_CODES = """exit codes:
   0  done
-  1  an error in skall or in what it runs, with its traceback
+  1  an error in skall or in what it runs, with its traceback; or a network failed in some folds,
+     which a warning names, and the results are without those
   2  a mistake in what was asked for; the message says what to do
   130  interrupted; finished folds are kept
 """
@@ -70,7 +71,8 @@ def main(argv=None):
     Returns
     -------
     int
-        Exit status: 0, 2 for a mistake of the user's, 130 when interrupted.
+        Exit status: 0; 1 where an estimator failed in a fold; 2 for a mistake of the user's; 130
+        when interrupted.
     """
     # Waiting threads that spin slow everything down where cores are shared; torch reads it once.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -80,10 +82,11 @@ def main(argv=None):
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            arguments.run(arguments)
+            return arguments.run(arguments) or 0
         except BrokenPipeError:
             # Who reads has seen enough, as `head` does; nothing more can be said there.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except (ValueError, TypeError, OSError, ImportError, NotImplementedError) as exc:
             notes = "".join(f" ({note})" for note in getattr(exc, "__notes__", ()))
             print(f"skall: error: {exc}{notes}", file=sys.stderr)
@@ -91,7 +94,6 @@ def main(argv=None):
         except KeyboardInterrupt:
             print(f"skall: interrupted; {_describe_kept(arguments)}", file=sys.stderr)
             return 130
-    return 0
 
 
 def _show_warning(message, *place):
@@ -191,12 +193,15 @@ def _compare(arguments):
         _describe_cells(cells)
     backbones, seed = options.pop("backbones"), options.pop("seed")
     options.setdefault("pos_label", cells.pos_label)
+    if options.get("error_score") == "nan":
+        del options["error_score"]
     about = {"command": command, **_name_data(data, cells)}
     comparison = _run(cells, backbones, seed, quiet, ensembles, about, options)
     if as_json:
         _print_json(comparison)
     else:
         _print_tables(comparison, options.get("out"))
+    return 1 if len(comparison.failures_) else 0
 
 
 def _run(cells, backbones, seed, quiet, ensembles, about, options):
@@ -207,7 +212,7 @@ def _run(cells, backbones, seed, quiet, ensembles, about, options):
     from skall.comparison.cross_validation import run_comparison
 
     def finish(comparison):
-        comparison = comparison.vote().stack() if ensembles else comparison
+        comparison = _add_ensembles(comparison) if ensembles else comparison
         return replace(comparison, protocol_=comparison.protocol_ | about)
 
     bound = signature(compare).bind(
@@ -221,6 +226,14 @@ def _run(cells, backbones, seed, quiet, ensembles, about, options):
     )
     bound.apply_defaults()
     return run_comparison(**bound.arguments, finish=finish)
+
+
+def _add_ensembles(comparison):
+    """The comparison with vote and stack, where two estimators or more have every fold."""
+    if len(comparison.list_members()) < 2:
+        warnings.warn("no ensembles: fewer than two networks have every fold", stacklevel=2)
+        return comparison
+    return comparison.vote().stack()
 
 
 def _name_data(data, cells):
@@ -254,6 +267,8 @@ def _print_json(comparison):
     results = {"command": command, "positive_class": comparison.pos_label_}
     if len(comparison.best_params_):
         results["best_params"] = comparison.best_params_.to_dict("records")
+    if len(comparison.failures_):
+        results["failures"] = comparison.failures_.to_dict("records")
     results |= {"summary": comparison.summary(), "flags": comparison.flags()}
     results |= {"estimators": comparison.to_dict()}
     print(json.dumps(results, indent=2, allow_nan=False))

@@ -66,6 +66,12 @@ def add_compare_options(parser):
         action="store_true",
         help="keep the network of every fold in FOLDER/folds/, which skall.load reads",
     )
+    add(
+        "--error-score",
+        choices=("nan", "raise"),
+        help="where a network raises in a fold: go on and exit with 1 at the end, or stop there "
+        "(default: nan)",
+    )
     add("--tracking", metavar="NAME", help="'mlflow' logs a run, with a child for each fold")
     add("--json", action="store_true", help="print the results as JSON, and nothing else")
     add("--quiet", action="store_true", help="no progress bars and no description of the data")

@@ -399,7 +399,7 @@ def test_folder(tmp_path):
 def test_failing_estimator_is_named(tmp_path):
     estimators = {"a/b": Recorder([], fail_at=2), "logistic": LogisticRegression()}
     with pytest.raises(RuntimeError, match="out of luck") as caught:
-        run(estimators, out=tmp_path)
+        run(estimators, out=tmp_path, error_score="raise")
     assert caught.value.__notes__ == ["raised by the estimator 'a/b' in repeat 0, fold 1"]
     finished = {path.relative_to(tmp_path / "folds") for path in tmp_path.glob("folds/*/*")}
     assert {path.as_posix() for path in finished} >= {"a%2Fb/0-0.json", "logistic/0-0.json"}
@@ -427,7 +427,7 @@ def test_resume(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(FailsOnce, "fits", 0)
     out = tmp_path / "out"
     with pytest.raises(RuntimeError, match="out of luck"):
-        run({"a": FailsOnce()}, out=out, random_state=seed)
+        run({"a": FailsOnce()}, out=out, random_state=seed, error_score="raise")
     marker.unlink()
     resumed = run({"a": FailsOnce()}, out=out, random_state=seed)
     assert FailsOnce.fits == 3 + 1

@@ -4,12 +4,14 @@ import os
 import warnings
 from contextlib import ExitStack
 
+import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
 from skall.allocator import tune_allocator
 from skall.comparison.caching import cached_in
 from skall.comparison.description import find_networks
 from skall.comparison.evaluation import evaluate_fold, find_last
+from skall.comparison.failures import check_error_score, check_some_succeeded, make_failure
 from skall.comparison.plan import make_plan
 from skall.comparison.progress import Progress, watch
 from skall.comparison.record import Record
@@ -36,6 +38,7 @@ def compare(
     strategy="grid",
     trials=None,
     random_state=None,
+    error_score=np.nan,
     verbose=1,
     **params,
 ):
@@ -104,6 +107,10 @@ def compare(
         How many combinations are tried, for ``"halving"`` and ``"optuna"``.
     random_state : int, RandomState or None, default=None
         Seed of folds and backbones. None draws one, or takes the one that `out` remembers.
+    error_score : {numpy.nan, "raise"}, default=numpy.nan
+        What to do where an estimator raises in a fold, as in scikit-learn: NaN for every metric of
+        that fold, whose error is a row of ``failures_``, and go on; or raise. A call that goes on
+        in `out` tries such folds again.
     verbose : int, default=1
         0 hides the progress bars of folds, estimators and, in this process, epochs.
     **params
@@ -120,13 +127,15 @@ def compare(
         comparison, or another process uses it. Nothing has been trained then.
     TypeError
         For estimators that are no classifiers, and parameters that nothing takes.
+    RuntimeError
+        If every estimator failed in every fold.
 
     Warns
     -----
     UserWarning
-        If a test part lacks a class, `cv` has a group on both sides of a split, the names of the
-        files tell patients but there are no groups, or the networks had unequal budgets (see
-        :meth:`Comparison.flags`).
+        If an estimator failed in a fold, a test part lacks a class, `cv` has a group on both sides
+        of a split, the names of the files tell patients but there are no groups, or the networks
+        had unequal budgets (see :meth:`Comparison.flags`).
 
     Examples
     --------
@@ -148,6 +157,7 @@ def run_comparison(
     out=None,
     keep_weights=False,
     tracking=None,
+    error_score=np.nan,
     verbose=1,
     finish=None,
     **asked,
@@ -156,7 +166,7 @@ def run_comparison(
 
     Parameters
     ----------
-    n_jobs, out, keep_weights, tracking, verbose, **asked
+    n_jobs, out, keep_weights, tracking, error_score, verbose, **asked
         As in :func:`compare`, with ``params`` as a dict.
     finish : callable, optional
         Takes the comparison and returns the one that is written and returned.
@@ -165,6 +175,7 @@ def run_comparison(
     -------
     Comparison
     """
+    check_error_score(error_score)
     tracker = make_tracker(tracking)
     if keep_weights and out is None:
         raise ValueError("keep_weights=True needs a folder to keep them in: give `out`")
@@ -179,7 +190,9 @@ def run_comparison(
         if tracker:
             stack.enter_context(tracker)
             tracker.begin(plan.call)
-        comparison = plan.assemble(_run_jobs(plan, record, tracker, n_jobs, verbose))
+        results = _run_jobs(plan, record, tracker, n_jobs, error_score, verbose)
+        comparison = plan.assemble(results)
+        check_some_succeeded(comparison.failures_, len(plan.jobs))
         comparison = finish(comparison) if finish else comparison
         if record:
             comparison.write(record.folder)
@@ -190,7 +203,7 @@ def run_comparison(
     return comparison
 
 
-def _run_jobs(plan, record, tracker, n_jobs, verbose):
+def _run_jobs(plan, record, tracker, n_jobs, error_score, verbose):
     """The results of all jobs: those on record, and of the others as they come in."""
     jobs = plan.jobs
     results = [record and record.read(*job, plan.has_network(job[0])) for job in jobs]
@@ -205,13 +218,14 @@ def _run_jobs(plan, record, tracker, n_jobs, verbose):
             delayed(_run)(
                 number,
                 name,
-                plan.candidates[name],
-                plan.pick_seed(name, fold),
-                plan.search,
                 fold=fold,
                 record=record,
-                watcher=watcher,
                 caller=os.getpid(),
+                error_score=error_score,
+                candidate=plan.candidates[name],
+                seed=plan.pick_seed(name, fold),
+                search=plan.search,
+                watcher=watcher,
                 **plan.shared,
             )
             for number, (name, fold) in enumerate(jobs)
@@ -225,17 +239,32 @@ def _run_jobs(plan, record, tracker, n_jobs, verbose):
     return results
 
 
-def _run(number, name, candidate, seed, search, *, fold, record, watcher, caller, **options):
+def _run(number, name, *, fold, record, caller, error_score, scoring, **options):
+    """The number of a job, and its result: on record, where the estimator has not failed."""
     if os.getpid() != caller:
         # A worker is not the user's process, whose allocator is left as it is.
         tune_allocator()
+    options |= {"fold": fold, "scoring": scoring}
+    try:
+        result, fitted = _evaluate(cache=record and record.cache, **options)
+    except Exception as exc:
+        if error_score == "raise":
+            exc.add_note(f"raised by the estimator {name!r} in {fold.title}")
+            raise
+        # Not on record: the next call tries again.
+        return number, make_failure(exc, scoring)
+    if record:
+        record.write(name, fold, result, fitted)
+    return number, result
+
+
+def _evaluate(*, candidate, seed, search, watcher, cache, **options):
+    """What an estimator gives on a fold, and what was fitted."""
     # Copied here, so that a fitted copy lives no longer than its fold.
     estimator = prepare(candidate, seed, search)
     if watcher:
         for network in find_networks(estimator):
             watch(network, watcher)
-    with cached_in(record and record.cache, estimator):
-        result = evaluate_fold(name, estimator, fold=fold, **options)
-    if record:
-        record.write(name, fold, result, find_last(estimator))
-    return number, result
+    with cached_in(cache, estimator):
+        result = evaluate_fold(estimator, **options)
+    return result, find_last(estimator)

@@ -35,7 +35,7 @@ def check_members(predictions, names):
     if without:
         raise ValueError(
             f"{', '.join(map(repr, without))}: no probabilities were stored, because it has no "
-            "predict_proba; leave it out of `names`"
+            "predict_proba or failed in a fold; leave it out of `names`"
         )
 
 
@@ -146,7 +146,7 @@ class Ensembles:
         Parameters
         ----------
         names : iterable of str, optional
-            The members; by default all but baselines and ensembles.
+            The members; by default those of :meth:`list_members`.
         name : str, default="vote"
             What the ensemble is called.
 
@@ -180,7 +180,7 @@ class Ensembles:
         Parameters
         ----------
         names : iterable of str, optional
-            The members; by default all but baselines and ensembles.
+            The members; by default those of :meth:`list_members`.
         name : str, default="stack"
             What the ensemble is called.
 
@@ -202,11 +202,21 @@ class Ensembles:
         """
         return self._add(name, names, stack)
 
+    def list_members(self):
+        """The estimators that an ensemble is made of by default.
+
+        Returns
+        -------
+        list of str
+            All but baselines, ensembles, and what has failed in a fold (``failures_``).
+        """
+        failed = {*self.failures_["estimator"]}
+        return [n for n in self.split_names()[0] if n not in {*self.members_, *failed}]
+
     def _add(self, name, names, combine):
         """A comparison with the ensemble that a function makes of the members' predictions."""
         taken = [*self.predictions_["estimator"].unique()]
-        apart = {*self.split_names()[1], *self.members_}
-        names = [n for n in taken if n not in apart] if names is None else list(names)
+        names = self.list_members() if names is None else list(names)
         if name in taken:
             raise ValueError(f"there is an estimator {name!r} already; give another `name`")
         check_members(self.predictions_, names)

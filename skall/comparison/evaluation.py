@@ -34,13 +34,11 @@ def thread_count(n_threads):
             torch.set_num_threads(before)
 
 
-def evaluate_fold(name, estimator, *, X, y, groups, fold, classes, pos_label, scoring, n_threads):
+def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring, n_threads):
     """Train an estimator on one part and measure it on the other.
 
     Parameters
     ----------
-    name : str
-        What messages call the estimator.
     estimator : classifier
         Is fitted.
     X, y, groups
@@ -59,38 +57,29 @@ def evaluate_fold(name, estimator, *, X, y, groups, fold, classes, pos_label, sc
         ``fit`` and ``predict``, ``peak_memory`` (see :func:`measure_peak_memory`), and where the
         estimator has them ``history`` by column, ``best_params``, which a search has chosen, and
         the number of its ``trials``.
-
-    Raises
-    ------
-    Exception
-        What the estimator raises, with a note that names it and the fold.
     """
-    try:
-        with thread_count(n_threads):
-            started = time.perf_counter()
-            fit_with_groups(
-                estimator,
-                _safe_indexing(X, fold.train),
-                y[fold.train],
-                None if groups is None else groups[fold.train],
-            )
-            fitted = time.perf_counter()
-            labels, proba, decision = _respond(
-                estimator, _safe_indexing(X, fold.test), classes, pos_label
-            )
-            seconds = {"fit": fitted - started, "predict": time.perf_counter() - fitted}
-            scores = compute_metrics(
-                y[fold.test],
-                labels,
-                proba,
-                classes,
-                pos_label,
-                decision=decision,
-                scoring=scoring,
-            )
-    except Exception as exc:
-        exc.add_note(f"raised by the estimator {name!r} in {fold.title}")
-        raise
+    with thread_count(n_threads):
+        started = time.perf_counter()
+        fit_with_groups(
+            estimator,
+            _safe_indexing(X, fold.train),
+            y[fold.train],
+            None if groups is None else groups[fold.train],
+        )
+        fitted = time.perf_counter()
+        labels, proba, decision = _respond(
+            estimator, _safe_indexing(X, fold.test), classes, pos_label
+        )
+        seconds = {"fit": fitted - started, "predict": time.perf_counter() - fitted}
+        scores = compute_metrics(
+            y[fold.test],
+            labels,
+            proba,
+            classes,
+            pos_label,
+            decision=decision,
+            scoring=scoring,
+        )
     result = {
         "scores": scores,
         "proba": None if proba is None else proba.astype(float).tolist(),

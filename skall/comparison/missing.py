@@ -51,6 +51,7 @@ def describe_silent(comparison):
     list of str
     """
     scores, sentences = comparison.scores_, []
+    scores = scores[~_find_failed(comparison, scores)]
     for name in sorted(_find_silent(comparison.predictions_)):
         values = scores[scores["estimator"] == name].groupby("metric", sort=False)["value"]
         without = [metric for metric, known in values.count().items() if not known]

@@ -24,6 +24,7 @@ from skall.comparison.results import Comparison
 from skall.comparison.tabulation import (
     count_trials,
     tabulate_choices,
+    tabulate_failures,
     tabulate_histories,
     tabulate_predictions,
     tabulate_resources,
@@ -126,6 +127,7 @@ class Plan:
             tabulate_choices(rows),
             count_trials(rows),
             history_=tabulate_histories(rows),
+            failures_=tabulate_failures(rows),
             resources_=tabulate_resources(rows),
             folds_=tabulate_sizes(self.folds),
             samples_=tabulate_samples(self.y, self.groups, self.images),

@@ -13,10 +13,11 @@ from skall.comparison.budgets import flag_budgets, tabulate_budgets
 from skall.comparison.candidates import BASELINES
 from skall.comparison.conclusions import conclude, describe_differences
 from skall.comparison.ensembles import Ensembles
+from skall.comparison.failures import flag_failures
 from skall.comparison.missing import describe_missing
 from skall.comparison.plotting import Plots
 from skall.comparison.storage import read_tables, write_tables
-from skall.comparison.tabulation import CHOICES, EPOCH, FOLD, RESOURCES, SAMPLE
+from skall.comparison.tabulation import CHOICES, EPOCH, FAILURE, FOLD, RESOURCES, SAMPLE
 from skall.displays.figures import draw_folds
 from skall.metrics import LOWER_IS_BETTER
 from skall.statistics import average_test_ratio, test_estimators
@@ -56,6 +57,9 @@ class Comparison(Plots, Ensembles):
     folds_ : DataFrame
         One row per fold, columns ``repeat, fold, n_train, n_test``: the numbers of samples that
         train and test there, which the corrected t interval and tests take their ratio from.
+    failures_ : DataFrame
+        One row per fold in which an estimator raised, columns ``estimator, repeat, fold, error``.
+        Its metrics and probabilities are NaN there, and its means leave the fold out.
     samples_ : DataFrame
         One row per sample, columns ``sample, file, height, width, group, y_true``; `file` is
         absolute, height and width are the image's in pixels.
@@ -76,6 +80,7 @@ class Comparison(Plots, Ensembles):
     history_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=EPOCH))
     resources_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=RESOURCES))
     folds_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=FOLD))
+    failures_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=FAILURE))
     samples_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SAMPLE))
     estimators_: dict = field(default_factory=dict)
     protocol_: dict = field(default_factory=dict)
@@ -199,14 +204,16 @@ class Comparison(Plots, Ensembles):
         return tabulate_budgets(self)
 
     def flags(self):
-        """What a reader should be careful about: unequal sizes, epochs, trials; missing values.
+        """Everything that a reader of the comparison must beware of.
 
         Returns
         -------
         list of str
-            Sentences; none where the budgets were equal and every metric has a value.
+            Sentences: what was found when the folds were made, estimators that failed, metrics
+            without a value, and unequal budgets (sizes, epochs, trials).
         """
-        return flag_budgets(self) + describe_missing(self)
+        notes = self.protocol_.get("notes", [])
+        return [*notes, *flag_failures(self), *describe_missing(self), *flag_budgets(self)]
 
     def plot_accuracy(self, ax=None):
         """Bars of the mean accuracy with a point for each fold.

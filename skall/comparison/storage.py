@@ -14,7 +14,9 @@ from skall.files import write_csv, write_file, write_json
 from skall.images.rows import FileImages
 
 TABLES = ("scores", "predictions", "folds", "samples", "history", "resources")
-TEXTS = ("estimator", "metric", "group", "y_true", "file")
+# Files of these are there where they have rows.
+OPTIONAL = ("failures", "best_params")
+TEXTS = ("estimator", "metric", "group", "y_true", "file", "error")
 WHOLE = ("repeat", "fold", "n_train", "n_test", "sample", "epoch")
 ABOUT = "protocol.json"
 
@@ -59,11 +61,12 @@ def write_tables(comparison, folder):
     # First, and written last: without it the folder holds no whole comparison.
     (folder / ABOUT).unlink(missing_ok=True)
     tables["samples"] = _keep_cells(comparison, folder)
-    chosen = comparison.best_params_
-    if len(chosen):
-        tables["best_params"] = chosen
-    else:
-        (folder / "best_params.csv").unlink(missing_ok=True)
+    for name in OPTIONAL:
+        table = getattr(comparison, f"{name}_")
+        if len(table):
+            tables[name] = table
+        else:
+            (folder / f"{name}.csv").unlink(missing_ok=True)
     for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table, index=False)
     write_csv(folder / "table.csv", comparison.table())
@@ -75,7 +78,7 @@ def write_tables(comparison, folder):
         "pos_label": _make_plain(comparison.pos_label_),
         "labels": _list_plain(known["y_true"]),
         "groups": _list_plain(known["group"].dropna()),
-        "best_params": chosen.to_dict("records"),
+        "best_params": comparison.best_params_.to_dict("records"),
         "trials": comparison.trials_,
         "members": comparison.members_,
         "estimators": comparison.estimators_,
@@ -128,11 +131,13 @@ def read_tables(folder):
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         tables = {name: _read_table(folder / f"{name}.csv", about) for name in TABLES}
-        chosen = pd.DataFrame(about["best_params"], dtype=object)
+        if (folder / "failures.csv").is_file():
+            tables["failures"] = _read_table(folder / "failures.csv", about)
+        if about["best_params"]:
+            tables["best_params"] = pd.DataFrame(about["best_params"], dtype=object)
         return {
             **{f"{name}_": table for name, table in tables.items()},
             "pos_label_": about["pos_label"],
-            **({"best_params_": chosen} if len(chosen) else {}),
             "members_": {name: tuple(names) for name, names in about["members"].items()},
             **{f"{key}_": about[key] for key in ("trials", "estimators", "protocol")},
             "images_": _find_cells(folder, tables["samples"]["file"]),

@@ -8,6 +8,7 @@ import pandas as pd
 CHOICES = ["estimator", "repeat", "fold", "parameter", "value"]
 FOLD = ["repeat", "fold", "n_train", "n_test"]
 EPOCH = ["estimator", "repeat", "fold", "epoch"]
+FAILURE = ["estimator", "repeat", "fold", "error"]
 RESOURCES = ["estimator", "repeat", "fold", "fit_seconds", "predict_seconds", "peak_memory"]
 SAMPLE = ["sample", "file", "height", "width", "group", "y_true"]
 
@@ -61,6 +62,16 @@ def tabulate_histories(results):
         for values in zip(*result["history"].values(), strict=True)
     ]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=EPOCH)
+
+
+def tabulate_failures(results):
+    """The folds of ``(name, fold, result)`` triples that failed as one table."""
+    rows = [
+        (name, fold.repeat, fold.fold, result["error"])
+        for name, fold, result in results
+        if "error" in result
+    ]
+    return pd.DataFrame(rows, columns=FAILURE)
 
 
 def count_trials(results):

@@ -123,7 +123,8 @@ class MlflowTracker:
         fold : Fold
         result : dict
             See :func:`skall.comparison.evaluation.evaluate_fold`. A score that could not be
-            measured is logged as NaN; what an epoch lacks is left out.
+            measured is logged as NaN; what an epoch lacks is left out. Where the estimator failed
+            there is the parameter ``error``, and the run is ``FAILED``.
         """
         seconds = {f"{part}_seconds": taken for part, taken in result["seconds"].items()}
         chosen = result.get("best_params", {})
@@ -136,11 +137,13 @@ class MlflowTracker:
         numbers = epochs.pop("epoch", ())
         # A name without its end: MLflow's databases have columns of 250 characters.
         title = f"{name[:200]}, {fold.title}"
-        run_id = self._start(title, self.run_id, sum(seconds.values()))
+        taken = 0 if "error" in result else sum(seconds.values())
+        run_id = self._start(title, self.run_id, taken)
         params = {
             **{"estimator": name, "repeat": fold.repeat, "fold": fold.fold},
             **self._params.get(name, {}),
             **{f"best_params/{key}": value for key, value in chosen.items()},
+            **{key: result[key] for key in ("error",) if key in result},
         }
         steps = [
             (column, value, epoch)
@@ -151,7 +154,7 @@ class MlflowTracker:
         ]
         rows = [(key, value, 0) for key, value in single.items()]
         self._log(run_id, rows + steps, params)
-        self._end("FINISHED")
+        self._end("FAILED" if "error" in result else "FINISHED")
 
     def end(self, comparison, folder=None):
         """Log the mean of each metric over the folds, as ``<estimator>/<metric>``, and the files.

@@ -56,7 +56,7 @@ def find_confident_errors(comparison, n=12, names=None, *, distinct=False):
     predictions = comparison.predictions_
     classes, columns = list_classes(predictions)
     folds, _ = read_folds(predictions, names)
-    rows = predictions[predictions["estimator"].isin(list(folds))]
+    rows = predictions[predictions["estimator"].isin(list(folds))].dropna(subset=columns)
     proba = rows[columns].to_numpy(dtype=float)
     likeliest = proba.argmax(axis=1)
     rows = rows.assign(predicted=classes[likeliest], probability=proba.max(axis=1))

@@ -8,7 +8,7 @@ from skall.statistics.held_out import choose_names, list_classes, read_outcome
 
 
 def list_with_probabilities(predictions, names):
-    """Those of the names whose probabilities were stored.
+    """Those of the names whose probabilities were stored, of one fold or more.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def list_with_probabilities(predictions, names):
     list of str
     """
     complete = predictions.filter(like="proba_").notna().all(axis=1)
-    known = complete.groupby(predictions["estimator"]).all()
+    known = complete.groupby(predictions["estimator"]).any()
     return [name for name in names if known[name]]
 
 
@@ -53,14 +53,14 @@ def choose_class(comparison, pos_label=None):
 
 
 def read_folds(predictions, names=None, pos_label=None):
-    """True classes and probabilities of every fold, of the estimators that have probabilities.
+    """True classes and probabilities of every fold that has probabilities.
 
     Parameters
     ----------
     predictions : DataFrame
         As :attr:`skall.comparison.Comparison.predictions_`.
     names : str or iterable of str, optional
-        By default all; those without probabilities are left out.
+        By default all; those without probabilities in any fold are left out.
     pos_label : label, optional
         The class whose column is to be taken as it stands.
 
@@ -79,12 +79,11 @@ def read_folds(predictions, names=None, pos_label=None):
     classes, columns = list_classes(predictions)
     pos_label = classes[0] if pos_label is None else pos_label
     chosen = choose_names(predictions, names)
-    lacking = predictions["estimator"][predictions[columns].isna().any(axis=1)].unique()
-    left_out = [name for name in chosen if name in lacking]
+    left_out = [n for n in chosen if n not in list_with_probabilities(predictions, chosen)]
     if left_out and (names is not None or len(left_out) == len(chosen)):
         raise ValueError(
             f"{', '.join(map(repr, left_out))}: no probabilities were stored, because it has no "
-            "predict_proba; leave it out of `names`"
+            "predict_proba or failed in every fold; leave it out of `names`"
         )
     folds = {
         name: {
@@ -92,6 +91,7 @@ def read_folds(predictions, names=None, pos_label=None):
             for key, part in predictions[predictions["estimator"] == name].groupby(
                 ["repeat", "fold"]
             )
+            if part[columns].notna().all(axis=None)
         }
         for name in chosen
         if name not in left_out

@@ -55,7 +55,8 @@ def compare_samples(predictions, pairs, method, *, pos_label=None, confidence_le
     if without:
         raise ValueError(
             f"{', '.join(map(repr, without))}: no probabilities were stored, because it has no "
-            f"predict_proba; leave it out, or choose a method over folds, as 'corrected_t'"
+            "predict_proba or failed in a fold; leave it out, or choose a method over folds, as "
+            "'corrected_t'"
         )
     if method == "mcnemar":
         _warn_of_groups(groups)
