@@ -12,6 +12,7 @@ from collections import Counter
 from inspect import signature
 
 from skall.allocator import tune_allocator
+from skall.mistakes import is_mistake
 from skall.options import (
     DEFAULTS,
     add_cache_options,
@@ -38,7 +39,8 @@ EXIT_CODES = """exit codes:
   0  done
   1  an error in skall or in what it runs, with its traceback; or a network failed in some folds,
      which a warning names, and the results are without those
-  2  a mistake in what was asked for; the message says what to do
+  2  a mistake in what was asked for, or a file that cannot be read or written; the message says
+     what to do
   130  interrupted; finished folds are kept
 """
 COMPARE_EXAMPLES = f"""examples:
@@ -73,6 +75,12 @@ def main(argv=None):
     int
         Exit status: 0; 1 where an estimator failed in a fold; 2 for a mistake of the user's; 130
         when interrupted.
+
+    Raises
+    ------
+    Exception
+        What is no mistake of the user's (:func:`skall.mistakes.is_mistake`): Python prints its
+        traceback and exits with 1.
     """
     # Waiting threads that spin slow everything down where cores are shared; torch reads it once.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -87,7 +95,9 @@ def main(argv=None):
             # Who reads has seen enough, as `head` does; nothing more can be said there.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        except (ValueError, TypeError, OSError, ImportError, NotImplementedError) as exc:
+        except Exception as exc:
+            if not is_mistake(exc):
+                raise
             notes = "".join(f" ({note})" for note in getattr(exc, "__notes__", ()))
             print(f"skall: error: {exc}{notes}", file=sys.stderr)
             return 2
@@ -334,6 +344,8 @@ def _load(data, groups, quiet):
                 stacklevel=2,
             )
         return cells
+    if groups is not None:
+        raise ValueError("--groups needs DATA, the names of whose files it searches")
     if not quiet:
         print(
             f"No DATA given: {SYNTHETIC_CELLS['n_samples']} synthetic cells of "

@@ -151,6 +151,9 @@ def test_values(text, value):
         (["--tune", "lr=1e-3", "--strategy", "best"], "'grid', 'halving', 'optuna'"),
         (["--trials", "3"], "there is no tune"),
         (["--ensembles"], "--ensembles needs two backbones"),
+        (["--n-jobs", "0"], "n_jobs=0"),
+        (["--seed", "-1"], "random_state must be from 0"),
+        (["--groups", "(.+)_"], "--groups needs DATA"),
     ],
     ids=str,
 )
@@ -162,6 +165,44 @@ def test_mistakes(few_cells, argv, message, capsys):
     line = captured.err.splitlines()[-1]
     assert line.startswith("skall: error: ")
     assert message in line
+
+
+def err(*args, **options):
+    """What Python raises where a program is wrong."""
+    return None + 1
+
+
+def refuse(*args, **options):
+    """What another package raises where skall gives it something wrong."""
+    raise ValueError("n_splits must be a number")
+
+
+@pytest.mark.parametrize(("cause", "error"), [(err, TypeError), (refuse, ValueError)])
+@pytest.mark.parametrize(
+    "place", ["skall.datasets.make_blood_cells", "skall.comparison.plan.make_folds"]
+)
+def test_errors_of_a_program_are_no_mistakes(few_cells, place, cause, error, monkeypatch, capsys):
+    monkeypatch.setattr(place, cause)
+    with pytest.raises(error):
+        main(["compare", *TINY])
+    assert "skall: error" not in capsys.readouterr().err
+
+
+def test_errors_after_the_training_are_no_mistakes(few_cells, monkeypatch):
+    monkeypatch.setattr("skall.comparison.plan.Plan.assemble", err)
+    options = ["--no-baselines", "--scoring", "accuracy"]
+    with pytest.raises(TypeError):
+        main(["compare", *TINY, *options])
+
+
+def test_exit_status_of_an_error():
+    script = (
+        "import sys, skall.disk_cache\nfrom skall.cli import main\n"
+        "skall.disk_cache.open_cache = lambda folder: None + 1\nsys.exit(main(['cache', 'folder']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "TypeError" in done.stderr
 
 
 @pytest.mark.parametrize(

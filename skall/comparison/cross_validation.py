@@ -179,6 +179,8 @@ def run_comparison(
     tracker = make_tracker(tracking)
     if keep_weights and out is None:
         raise ValueError("keep_weights=True needs a folder to keep them in: give `out`")
+    if n_jobs == 0:
+        raise ValueError("n_jobs=0: give a number of worker processes, or -1 for one a core")
     record = None if out is None else Record(out, keep_weights)
     plan = make_plan(**asked, remembered=(record and record.earlier) or {})
     if keep_weights:

@@ -231,6 +231,8 @@ def _check_samples(X, y, groups):
 
 def _pick_seed(random_state, remembered):
     if isinstance(random_state, Integral):
+        if not 0 <= random_state < 2**32:
+            raise ValueError(f"random_state must be from 0 to 2 ** 32 - 1, got {random_state}")
         return int(random_state)
     if random_state is None and "seed" in remembered:
         return remembered["seed"]
