@@ -194,7 +194,7 @@ def _compare(arguments):
         raise ValueError("--ensembles needs two backbones or more")
     if data is not None and "out" in options:
         _keep_apart(data, options["out"])
-    cells = _load(data, options.pop("groups", None), quiet)
+    cells = _load(data, options.pop("groups", None), options.pop("columns", None), quiet)
     if options["cv"] == "fold":
         options["cv"] = _split_as_given(cells)
     elif "fold" in cells:
@@ -331,12 +331,12 @@ def _split_as_given(cells):
     return PredefinedSplit(numbers)
 
 
-def _load(data, groups, quiet):
+def _load(data, groups, columns, quiet):
     """The user's cells, or the synthetic ones."""
     from skall.datasets import load_cells, make_blood_cells
 
     if data is not None:
-        cells = load_cells(data, groups=groups)
+        cells = load_cells(data, groups=groups, columns=columns)
         if cells.groups is None:
             warnings.warn(
                 "no patients are known; a patient on both sides of a split makes scores too good: "
@@ -344,8 +344,8 @@ def _load(data, groups, quiet):
                 stacklevel=2,
             )
         return cells
-    if groups is not None:
-        raise ValueError("--groups needs DATA, the names of whose files it searches")
+    if groups is not None or columns is not None:
+        raise ValueError("--groups and --columns are about DATA, which was not given")
     if not quiet:
         print(
             f"No DATA given: {SYNTHETIC_CELLS['n_samples']} synthetic cells of "

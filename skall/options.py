@@ -39,6 +39,12 @@ def add_compare_options(parser):
         help="finds the patient in the names of files in class folders, as '(.+)_[0-9]+'",
     )
     add(
+        "--columns",
+        type=_parse_columns,
+        metavar="path=NAME,...",
+        help="headings of the CSV file where they are not path, label, group, site, fold",
+    )
+    add(
         "--cv",
         type=_parse_cv,
         metavar="K",
@@ -171,6 +177,16 @@ def _parse_tune(text):
     return name.replace("-", "_"), [parse_value(value) for value in _parse_names(values)]
 
 
+def _parse_columns(text):
+    """The headings of a table by our own names; headings may hold commas."""
+    pairs = [pair.partition("=") for pair in re.split(r",(?=\w+=)", text)]
+    if not all(name and heading for name, _, heading in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=HEADING,..., as path=file,label=diagnosis,group=patient"
+        )
+    return {name.strip(): heading.strip() for name, _, heading in pairs}
+
+
 def _parse_cv(text):
     """A number of folds, or the word for the data's own."""
     return text if text == "fold" else int(text)
@@ -202,6 +218,8 @@ def spell_command(data, options):
             words.append("--no-baselines")
         elif name in ("ensembles", "keep_weights"):
             words.append(_spell(name))
+        elif name == "columns":
+            words += ["--columns", ",".join("=".join(pair) for pair in value.items())]
         elif name == "tune":
             for parameter, values in value.items():
                 words += ["--tune", f"{parameter}={format_value(values)}"]

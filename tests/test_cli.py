@@ -153,7 +153,7 @@ def test_values(text, value):
         (["--ensembles"], "--ensembles needs two backbones"),
         (["--n-jobs", "0"], "n_jobs=0"),
         (["--seed", "-1"], "random_state must be from 0"),
-        (["--groups", "(.+)_"], "--groups needs DATA"),
+        (["--groups", "(.+)_"], "--groups and --columns are about DATA"),
     ],
     ids=str,
 )
@@ -207,7 +207,13 @@ def test_exit_status_of_an_error():
 
 @pytest.mark.parametrize(
     "argv",
-    [[], ["compar"], ["compare", "--max-epoch", "3"], ["compare", "--tune", "lr"]],
+    [
+        [],
+        ["compar"],
+        ["compare", "--max-epoch", "3"],
+        ["compare", "--tune", "lr"],
+        ["compare", "--columns", "label"],
+    ],
     ids=str,
 )
 def test_unknown_words(argv):
@@ -293,8 +299,10 @@ def test_folds_and_patients_of_the_data(folder, tmp_path, capsys):
     paths = sorted(folder.rglob("*.png"))
     table = pd.DataFrame({"path": paths, "label": [path.parent.name for path in paths]})
     table["fold"] = np.arange(len(table)) % 2
-    table.to_csv(tmp_path / "cells.csv", index=False)
+    table = table.rename(columns={"label": "Class, as seen"})
+    table.to_csv(tmp_path / "cells.csv", index=False, sep=";")
     command = ["compare", str(tmp_path / "cells.csv"), *TINY, "--weights", "none"]
+    command += ["--columns", "label=Class, as seen,fold=Fold"]
     command += ["--pos-label", "all"]
     assert main([*command, "--out", str(tmp_path / "dealt")]) == 0
     assert "--cv fold" in capsys.readouterr().err

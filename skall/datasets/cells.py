@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from sklearn.utils import Bunch
@@ -30,6 +31,7 @@ def load_cells(
     path: str | os.PathLike,
     *,
     groups: str | re.Pattern | None = None,
+    columns: Mapping[str, str] | None = None,
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
@@ -50,6 +52,9 @@ def load_cells(
     groups : str or re.Pattern, optional
         Regular expression that finds the patient in a file name, see :func:`load_folder`; refused
         where the loader finds the patients itself.
+    columns : mapping of str to str, optional
+        Headings of a CSV file where they are others than ``path,label,group,site,fold``, see
+        :func:`load_csv`; refused where there is no CSV file.
     pos_label : str, optional
         The leukaemic class; by default as the data set has it.
     return_X_y : bool, default=False
@@ -97,7 +102,7 @@ def load_cells(
         If `path` does not exist.
     ValueError
         If no loader fits, the one that fits finds the files inconsistent, or `groups` is given
-        and it finds the patients itself.
+        and it finds the patients itself, or `columns` and there are none.
 
     See Also
     --------
@@ -129,6 +134,13 @@ def load_cells(
     options = {"return_X_y": return_X_y, "as_frame": as_frame}
     if pos_label is not None:
         options["pos_label"] = pos_label
+    if columns is not None:
+        if layout is not table.LAYOUT:
+            raise ValueError(
+                f"columns={columns!r} names those of a CSV file, but {str(source.path)!r} is "
+                f"loaded by {layout.load.__name__}. Leave it out, or give a CSV file"
+            )
+        options["columns"] = columns
     if groups is None:
         return layout.load(source.path, **options)
     if "groups" in inspect.signature(layout.load).parameters:

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"})
+SHEET_SUFFIXES = frozenset({".xls", ".xlsx", ".ods"})
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class Source:
     def describe(self) -> str:
         """Say in words what was found, for the errors."""
         if not self.path.is_dir():
-            archive = self.path.suffix.lower() in ARCHIVE_SUFFIXES
-            return "an archive, to be unpacked first" if archive else "a file"
+            suffix = self.path.suffix.lower()
+            if suffix in ARCHIVE_SUFFIXES:
+                return "an archive, to be unpacked first"
+            return f"a {'spreadsheet, to be saved as CSV' if suffix in SHEET_SUFFIXES else 'file'}"
         if not self.images:
             entries = sorted(entry.name for entry in self.path.iterdir())
             return f"a folder without images; it holds {quote_some(entries)}"

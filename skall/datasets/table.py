@@ -2,16 +2,19 @@
 
 import os
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
 from skall.datasets.bunch import make_bunch
+from skall.datasets.dialect import read_table
 from skall.datasets.layout import Layout, Source, quote_some
 
 REQUIRED = ("path", "label")
-OPTIONAL = ("group", "site", "fold")
+COLUMNS = (*REQUIRED, "group", "site", "fold")
+SUFFIXES = (".csv", ".tsv")
 # What a column of patients may be called where it is not called "group".
 PATIENT_NAMES = ("groups", "patient", "patients", "patient_id", "subject", "subject_id", "case")
 
@@ -19,6 +22,7 @@ PATIENT_NAMES = ("groups", "patient", "patients", "patient_id", "subject", "subj
 def load_csv(
     path: str | os.PathLike,
     *,
+    columns: Mapping[str, str] | None = None,
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
@@ -26,12 +30,15 @@ def load_csv(
     """Load images listed in a CSV file with the columns ``path,label[,group,site,fold]``.
 
     Columns of other names are passed over, and the order of the rows is kept. No image is opened.
+    Values are separated by commas, semicolons or tabs; headings may be in capitals.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The CSV file, in UTF-8; ``~`` is expanded. Image paths in it are absolute or relative to its
-        folder.
+        The CSV file (``.csv``, ``.tsv``), in UTF-8, UTF-16 or Windows-1252; ``~`` is expanded.
+        Image paths in it are absolute or relative to its folder, with slashes or backslashes.
+    columns : mapping of str to str, optional
+        Headings that the file has instead: ``{"label": "diagnosis", "group": "patient"}``.
     pos_label : str, optional
         The leukaemic class. None: taken from the labels where they leave no doubt, that is for two
         labels such as ``blast`` and ``healthy``.
@@ -72,14 +79,14 @@ def load_csv(
     array(['anna', 'ben'], dtype=object)
     """
     source = LAYOUT.open(path)
-    table = _read_table(source)
+    table = _read_columns(source, columns or {})
     _check_values(source, table)
     _check_files(source, table)
-    columns = {}
+    known = {}
     if "site" in table:
-        columns["site"] = table["site"].to_numpy(dtype=object)
+        known["site"] = table["site"].to_numpy(dtype=object)
     if "fold" in table:
-        columns["fold"] = _convert_folds(table["fold"])
+        known["fold"] = _convert_folds(table["fold"])
     return make_bunch(
         source.path.parent,
         list(table["path"]),
@@ -88,48 +95,79 @@ def load_csv(
         description=f"Images listed in {str(source.path)!r}.",
         pos_label=pos_label,
         groups=list(table["group"]) if "group" in table else None,
-        columns=columns,
+        columns=known,
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
 
 
 def _recognise(source: Source) -> bool:
-    return source.path.is_file() and source.path.suffix.lower() == ".csv"
+    return source.path.is_file() and source.path.suffix.lower() in SUFFIXES
 
 
-def _read_table(source: Source) -> pd.DataFrame:
-    try:
-        # As text: 007 stays a patient, and "NA" a label.
-        table = pd.read_csv(source.path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except ValueError as exc:
-        raise ValueError(f"{str(source.path)!r} cannot be read as a CSV file: {exc}") from exc
-    # pandas takes the first values of rows that are longer than the header for an index.
-    if not isinstance(table.index, pd.RangeIndex):
-        raise ValueError(f"The rows of {str(source.path)!r} hold more values than its header")
-    table.columns = table.columns.str.strip()
-    missing = [name for name in REQUIRED if name not in table]
+def _read_columns(source: Source, columns: Mapping[str, str]) -> pd.DataFrame:
+    """The columns that are known, under our own names."""
+    unknown = [name for name in columns if name not in COLUMNS]
+    if unknown:
+        raise ValueError(
+            f"columns names {quote_some(unknown)}; a table of images has {quote_some(COLUMNS)}"
+        )
+    names = {name: columns.get(name, name) for name in COLUMNS}
+    table = read_table(source.path, map(str.casefold, names.values()))
+    places = {name: _find_heading(source, table, heading) for name, heading in names.items()}
+    asked = dict.fromkeys((*REQUIRED, *columns))
+    missing = [name for name in asked if places[name] is None]
     if missing:
         raise ValueError(
-            f"{str(source.path)!r} has no column {quote_some(missing)}: load_csv expects "
-            f"{LAYOUT.expects}, and found the columns {quote_some(table.columns)}"
+            f"{str(source.path)!r} has no column {quote_some(names[name] for name in missing)}: "
+            f"load_csv expects {LAYOUT.expects}, and found the columns "
+            f"{quote_some(table.columns, limit=20)}. {_explain_columns(missing[0])}"
         )
     if table.empty:
         raise ValueError(f"{str(source.path)!r} has a header but no rows")
-    known = [name for name in (*REQUIRED, *OPTIONAL) if name in table]
-    patients = [name for name in table if name.lower() in PATIENT_NAMES]
-    if patients and "group" not in table:
+    patients = [name for name in table if name.casefold() in PATIENT_NAMES]
+    if patients and places["group"] is None:
         warnings.warn(
             f"{str(source.path)!r} has no column 'group', so patients are not known; if "
-            f"{quote_some(patients)} holds them, call it 'group'",
+            f"{quote_some(patients)} holds them: {_explain_columns('group', patients[0])}",
             stacklevel=4,
         )
-    return table[known].apply(lambda column: column.fillna("").str.strip())
+    found = {name: place for name, place in places.items() if place is not None}
+    table = table.iloc[:, list(found.values())].set_axis(list(found), axis=1)
+    return table.assign(path=[_find_path(source, name) for name in table["path"]])
+
+
+def _find_heading(source: Source, table: pd.DataFrame, heading: str) -> int | None:
+    """Place of the column of this heading, which may be spelt in other cases."""
+    headings = list(table.columns)
+    places = [place for place, found in enumerate(headings) if found == heading] or [
+        place for place, found in enumerate(headings) if found.casefold() == heading.casefold()
+    ]
+    if len(places) > 1:
+        raise ValueError(
+            f"{str(source.path)!r} has {len(places)} columns {heading!r}, of "
+            f"{quote_some(headings, limit=20)}: rename all but one"
+        )
+    return places[0] if places else None
+
+
+def _explain_columns(name: str, heading: str = "NAME") -> str:
+    return (
+        f'Headings of your own are named by columns={{"{name}": "{heading}"}}, in the command line '
+        f"by --columns {name}={heading}"
+    )
+
+
+def _find_path(source: Source, name: str) -> str:
+    """A path with slashes, where its backslashes are those of Windows."""
+    if "\\" not in name or (source.path.parent / name).exists():
+        return name
+    return name.replace("\\", "/")
 
 
 def _check_values(source: Source, table: pd.DataFrame) -> None:
     for name in table:
-        rows = np.flatnonzero(table[name] == "") + 1
+        rows = table.index[table[name] == ""]
         if len(rows):
             raise ValueError(
                 f"The column {name!r} of {str(source.path)!r} is empty in {len(rows)} of "
