@@ -243,7 +243,13 @@ def _add_ensembles(comparison):
     if len(comparison.list_members()) < 2:
         warnings.warn("no ensembles: fewer than two networks have every fold", stacklevel=2)
         return comparison
-    return comparison.vote().stack()
+    comparison = comparison.vote()
+    try:
+        return comparison.stack()
+    except ValueError as exc:
+        # What was trained is not to be lost.
+        warnings.warn(f"no stack: {exc}", stacklevel=2)
+        return comparison
 
 
 def _name_data(data, cells):

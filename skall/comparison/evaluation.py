@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from skall.classifier import CNNClassifier
 from skall.metrics import compute_metrics
+from skall.metrics.columns import spread_columns
 from skall.routing import fit_with_groups
 
 
@@ -54,8 +55,9 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
     -------
     dict
         ``scores`` by metric, ``proba`` as rows in the order of `classes` or None, ``seconds`` of
-        ``fit`` and ``predict``, ``peak_memory`` (see :func:`measure_peak_memory`), and where the
-        estimator has them ``history`` by column, ``best_params``, which a search has chosen, and
+        ``fit`` and ``predict``, ``peak_memory`` (see :func:`measure_peak_memory`), and where
+        they are there ``unlearnt``, the labels that the estimator has not learnt, whose
+        probability is 0, ``history`` by column, ``best_params``, which a search has chosen, and
         the number of its ``trials``.
     """
     with thread_count(n_threads):
@@ -67,9 +69,7 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
             None if groups is None else groups[fold.train],
         )
         fitted = time.perf_counter()
-        labels, proba, decision = _respond(
-            estimator, _safe_indexing(X, fold.test), classes, pos_label
-        )
+        labels, proba, decision = _respond(estimator, _safe_indexing(X, fold.test), classes)
         seconds = {"fit": fitted - started, "predict": time.perf_counter() - fitted}
         scores = compute_metrics(
             y[fold.test],
@@ -86,6 +86,9 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
         "seconds": seconds,
         "peak_memory": measure_peak_memory(),
     }
+    unlearnt = np.setdiff1d(classes, estimator.classes_)
+    if len(unlearnt):
+        result["unlearnt"] = unlearnt.tolist()
     network = find_last(estimator)
     if hasattr(network, "history_frame_"):
         result["history"] = network.history_frame_.to_dict("list")
@@ -159,7 +162,7 @@ def _count_trials(search):
     return search.n_trials_ if hasattr(search, "n_trials_") else len(search.cv_results_["params"])
 
 
-def _respond(estimator, X, classes, pos_label):
+def _respond(estimator, X, classes):
     """Labels; probabilities in the order of `classes`; without those, what to rank by."""
     if getattr(type(find_last(estimator)), "predict", None) is CNNClassifier.predict:
         # Whose labels are the likeliest classes: its images go through the network once.
@@ -167,14 +170,11 @@ def _respond(estimator, X, classes, pos_label):
         labels = estimator.classes_[proba.argmax(axis=1)]
     else:
         proba, labels = None, estimator.predict(X)
-    columns = np.argmax(np.asarray(classes)[:, None] == estimator.classes_, axis=1)
+    known = estimator.classes_
     if proba is None and hasattr(estimator, "predict_proba"):
         proba = np.asarray(estimator.predict_proba(X))
     if proba is not None:
-        return labels, proba[:, columns], None
+        return labels, spread_columns(proba, known, classes), None
     if not hasattr(estimator, "decision_function"):
         return labels, None, None
-    decision = np.asarray(estimator.decision_function(X))
-    if decision.ndim == 2:
-        return labels, None, decision[:, columns]
-    return labels, None, decision if estimator.classes_[1] == pos_label else -decision
+    return labels, None, spread_columns(estimator.decision_function(X), known, classes)

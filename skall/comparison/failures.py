@@ -1,9 +1,11 @@
-"""Folds that an estimator could not be trained or measured on."""
+"""Folds that an estimator failed in, and classes that it has not learnt there."""
 
 from traceback import format_exception_only
 
 import numpy as np
 import pandas as pd
+
+from skall.wording import list_words
 
 # Of each estimator, in a sentence.
 MOST_FOLDS = 5
@@ -85,15 +87,45 @@ def flag_failures(comparison):
     -------
     list of str
     """
-    n_folds = len(comparison.scores_[["repeat", "fold"]].drop_duplicates())
     sentences = []
     for name, failed in comparison.failures_.groupby("estimator", sort=False):
-        folds = [f"repeat {row.repeat}, fold {row.fold}" for row in failed.itertuples()]
-        listed = "; ".join(folds[:MOST_FOLDS]) + ("; ..." if len(folds) > MOST_FOLDS else "")
-        where = f"in {len(folds)} of {n_folds} folds ({listed}), which its means leave out"
-        where = "in every fold" if len(folds) == n_folds else where
+        where, everywhere = _name_folds(failed, comparison.scores_)
+        where += "" if everywhere else ", which its means leave out"
         # The first line says what it was; what else there is stands in failures_.
         errors = pd.unique(failed["error"].str.partition("\n")[0])
         more = f" (and {len(errors) - 1} other errors)" if len(errors) > 1 else ""
         sentences.append(f"{name} failed {where}: {errors[0].rstrip('.')}{more}.")
     return sentences
+
+
+def flag_unlearnt(comparison):
+    """Sentences that name the classes that estimators have not learnt, and where.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    list of str
+        One for all estimators that lack a class in the same folds.
+    """
+    alike = {}
+    for (label, name), lacking in comparison.unlearnt_.groupby(["label", "estimator"], sort=False):
+        where, _ = _name_folds(lacking, comparison.scores_)
+        alike.setdefault((label, where), []).append(name)
+    return [
+        f"The class {label} was not learnt {where} by {list_words(names)}: its probability is 0 "
+        "there."
+        for (label, where), names in alike.items()
+    ]
+
+
+def _name_folds(rows, scores):
+    """Where rows of a table are, in words, and whether that is everywhere."""
+    n_folds = len(scores[["repeat", "fold"]].drop_duplicates())
+    if len(rows) == n_folds:
+        return "in every fold", True
+    folds = [f"repeat {row.repeat}, fold {row.fold}" for row in rows.itertuples()]
+    listed = "; ".join(folds[:MOST_FOLDS]) + ("; ..." if len(folds) > MOST_FOLDS else "")
+    return f"in {len(folds)} of {n_folds} folds ({listed})", False

@@ -31,6 +31,7 @@ from skall.comparison.tabulation import (
     tabulate_samples,
     tabulate_scores,
     tabulate_sizes,
+    tabulate_unlearnt,
 )
 from skall.comparison.tuning import check_search, describe_search, plan_search
 from skall.metrics import check_scoring_names, resolve_pos_label
@@ -128,6 +129,7 @@ class Plan:
             count_trials(rows),
             history_=tabulate_histories(rows),
             failures_=tabulate_failures(rows),
+            unlearnt_=tabulate_unlearnt(rows),
             resources_=tabulate_resources(rows),
             folds_=tabulate_sizes(self.folds),
             samples_=tabulate_samples(self.y, self.groups, self.images),

@@ -13,11 +13,19 @@ from skall.comparison.budgets import flag_budgets, tabulate_budgets
 from skall.comparison.candidates import BASELINES
 from skall.comparison.conclusions import conclude, describe_differences
 from skall.comparison.ensembles import Ensembles
-from skall.comparison.failures import flag_failures
+from skall.comparison.failures import flag_failures, flag_unlearnt
 from skall.comparison.missing import describe_missing
 from skall.comparison.plotting import Plots
 from skall.comparison.storage import read_tables, write_tables
-from skall.comparison.tabulation import CHOICES, EPOCH, FAILURE, FOLD, RESOURCES, SAMPLE
+from skall.comparison.tabulation import (
+    CHOICES,
+    EPOCH,
+    FAILURE,
+    FOLD,
+    RESOURCES,
+    SAMPLE,
+    UNLEARNT,
+)
 from skall.displays.figures import draw_folds
 from skall.metrics import LOWER_IS_BETTER
 from skall.statistics import average_test_ratio, test_estimators
@@ -60,6 +68,10 @@ class Comparison(Plots, Ensembles):
     failures_ : DataFrame
         One row per fold in which an estimator raised, columns ``estimator, repeat, fold, error``.
         Its metrics and probabilities are NaN there, and its means leave the fold out.
+    unlearnt_ : DataFrame
+        One row per class that an estimator has not learnt in a fold, because its training part (or
+        what a sampler has left of it) has no sample of it, columns ``estimator, repeat, fold,
+        label``. The class's probability is 0 there.
     samples_ : DataFrame
         One row per sample, columns ``sample, file, height, width, group, y_true``; `file` is
         absolute, height and width are the image's in pixels.
@@ -81,6 +93,7 @@ class Comparison(Plots, Ensembles):
     resources_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=RESOURCES))
     folds_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=FOLD))
     failures_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=FAILURE))
+    unlearnt_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=UNLEARNT))
     samples_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SAMPLE))
     estimators_: dict = field(default_factory=dict)
     protocol_: dict = field(default_factory=dict)
@@ -209,11 +222,12 @@ class Comparison(Plots, Ensembles):
         Returns
         -------
         list of str
-            Sentences: what was found when the folds were made, estimators that failed, metrics
-            without a value, and unequal budgets (sizes, epochs, trials).
+            Sentences: what was found when the folds were made, estimators that failed or have not
+            learnt a class, metrics without a value, and unequal budgets (sizes, epochs, trials).
         """
         notes = self.protocol_.get("notes", [])
-        return [*notes, *flag_failures(self), *describe_missing(self), *flag_budgets(self)]
+        failed = flag_failures(self) + flag_unlearnt(self)
+        return [*notes, *failed, *describe_missing(self), *flag_budgets(self)]
 
     def plot_accuracy(self, ax=None):
         """Bars of the mean accuracy with a point for each fold.

@@ -15,8 +15,8 @@ from skall.images.rows import FileImages
 
 TABLES = ("scores", "predictions", "folds", "samples", "history", "resources")
 # Files of these are there where they have rows.
-OPTIONAL = ("failures", "best_params")
-TEXTS = ("estimator", "metric", "group", "y_true", "file", "error")
+OPTIONAL = ("failures", "unlearnt", "best_params")
+TEXTS = ("estimator", "metric", "group", "y_true", "file", "error", "label")
 WHOLE = ("repeat", "fold", "n_train", "n_test", "sample", "epoch")
 ABOUT = "protocol.json"
 
@@ -131,8 +131,9 @@ def read_tables(folder):
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         tables = {name: _read_table(folder / f"{name}.csv", about) for name in TABLES}
-        if (folder / "failures.csv").is_file():
-            tables["failures"] = _read_table(folder / "failures.csv", about)
+        for name in ("failures", "unlearnt"):
+            if (folder / f"{name}.csv").is_file():
+                tables[name] = _read_table(folder / f"{name}.csv", about)
         if about["best_params"]:
             tables["best_params"] = pd.DataFrame(about["best_params"], dtype=object)
         return {
@@ -182,7 +183,7 @@ def _read_table(path, about):
     for column in table.columns.difference(TEXTS):
         kind = int if column in WHOLE else float
         table[column] = [kind(text) if text else np.nan for text in table[column]]
-    for column, values in (("y_true", "labels"), ("group", "groups")):
+    for column, values in (("y_true", "labels"), ("label", "labels"), ("group", "groups")):
         if column in table:
             known = {str(value): value for value in about[values]}
             table[column] = table[column].map(known).infer_objects()

@@ -8,6 +8,7 @@ import pandas as pd
 CHOICES = ["estimator", "repeat", "fold", "parameter", "value"]
 FOLD = ["repeat", "fold", "n_train", "n_test"]
 EPOCH = ["estimator", "repeat", "fold", "epoch"]
+UNLEARNT = ["estimator", "repeat", "fold", "label"]
 FAILURE = ["estimator", "repeat", "fold", "error"]
 RESOURCES = ["estimator", "repeat", "fold", "fit_seconds", "predict_seconds", "peak_memory"]
 SAMPLE = ["sample", "file", "height", "width", "group", "y_true"]
@@ -72,6 +73,16 @@ def tabulate_failures(results):
         if "error" in result
     ]
     return pd.DataFrame(rows, columns=FAILURE)
+
+
+def tabulate_unlearnt(results):
+    """The classes that the estimators of ``(name, fold, result)`` triples lack as one table."""
+    rows = [
+        (name, fold.repeat, fold.fold, label)
+        for name, fold, result in results
+        for label in result.get("unlearnt", ())
+    ]
+    return pd.DataFrame(rows, columns=UNLEARNT)
 
 
 def count_trials(results):

@@ -21,6 +21,7 @@ import numpy as np
 # cross_validate; with make_scorer the class that each column of predict_proba stands for is lost.
 from sklearn.metrics._scorer import _BaseScorer
 
+from skall.metrics.columns import spread_columns
 from skall.metrics.formulas import FROM_LABELS, METRICS, Outcome, evaluate, find_formula
 
 
@@ -215,24 +216,41 @@ class _MetricScorer(_BaseScorer):
         super().__init__(_score_labels, sign=1, kwargs=kwargs, response_method=methods)
 
     def _score(self, method_caller, estimator, X, y_true):
-        name, classes = self._kwargs["name"], estimator.classes_
-        pos_label = resolve_pos_label(classes, self._kwargs["pos_label"])
+        name, pos_label = self._kwargs["name"], self._kwargs["pos_label"]
+        # The training part, or the test part, may lack a class that the other has.
+        classes = np.union1d(estimator.classes_, y_true)
+        if len(classes) == 1 and pos_label is not None:
+            classes = np.union1d(classes, pos_label)
+        pos_label = resolve_pos_label(classes, pos_label)
 
         def respond(method):
-            if not hasattr(estimator, method):
-                return None
-            return method_caller(estimator, method, X, pos_label=pos_label)
+            return _respond(method_caller, estimator, method, X, len(y_true), pos_label)
 
         labels = proba = decision = None
         if find_formula(name).needs == "predicted":
-            labels = respond("predict")
-        else:
-            proba = respond("predict_proba")
-            decision = respond("decision_function") if proba is None else None
+            labels = method_caller(estimator, "predict", X)
+        elif hasattr(estimator, "predict_proba"):
+            proba = spread_columns(respond("predict_proba"), estimator.classes_, classes)
+        elif hasattr(estimator, "decision_function"):
+            decision = spread_columns(respond("decision_function"), estimator.classes_, classes)
         values = compute_metrics(
             y_true, labels, proba, classes, pos_label, decision=decision, scoring=[name]
         )
         return values[name]
+
+
+def _respond(method_caller, estimator, method, X, n_samples, pos_label):
+    """Probabilities or decision values as columns in the order of the estimator's classes."""
+    known = estimator.classes_.tolist()
+    if len(known) == 1:
+        # Which scikit-learn's scorers refuse to ask.
+        return np.ones((n_samples, 1))
+    asked = pos_label if pos_label in known else known[-1]
+    scores = method_caller(estimator, method, X, pos_label=asked)
+    if scores.ndim == 2:
+        return scores
+    others = 1 - scores if method == "predict_proba" else -scores
+    return np.column_stack([scores, others] if asked == known[0] else [others, scores])
 
 
 def scorers(pos_label=None, scoring=None):
@@ -245,7 +263,8 @@ def scorers(pos_label=None, scoring=None):
     ----------
     pos_label : label, optional
         The positive class of two, see :func:`resolve_pos_label`. Two classes that need it and do
-        not get it are an error when the scorer is called.
+        not get it are an error when the scorer is called. The classes are those that the estimator
+        has learnt and those of the samples; one that it has not learnt has the probability 0.
     scoring : str or iterable of str, optional
         Names of the metrics, see :func:`check_scoring_names`; all of :data:`METRICS` by default.
 
