@@ -11,6 +11,35 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
+import torch
+
+from skall import precision
+
+PROCESSORS = ("own", "float32", "bfloat16")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--processor",
+        choices=PROCESSORS,
+        default="own",
+        help="the instructions that precision='auto' finds: this machine's own, those of a "
+        "processor without bfloat16, or with bfloat16, which every backbone then computes in "
+        "(any processor can, if slowly)",
+    )
+
+
+def pytest_configure(config):
+    """Let precision="auto" decide as on another processor, in this process alone."""
+    processor = config.getoption("--processor")
+    if processor == "own":
+        return
+    has_bfloat16 = processor == "bfloat16"
+    torch.cpu.get_capabilities = lambda: {"avx512_bf16": has_bfloat16}
+    rows = precision.read_table()
+    other = {"family": "*", "capability": "cpu bfloat16"}
+    other |= {"precision": "bfloat16", "memory_format": "channels_last"}
+    precision.read_table = lambda: [*rows, other]
 
 
 @pytest.fixture(autouse=True)

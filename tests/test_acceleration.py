@@ -26,6 +26,8 @@ from skall.randomness import seeded
 from skall.registry import get_backbone
 from skall.trunk import FeatureExtractor, normalise
 
+pytestmark = pytest.mark.numerics
+
 CELLS = make_blood_cells(36, n_patients=6, image_size=64, random_state=0)
 NAME = "timm/test_resnet"
 TINY = {"weights": None, "image_size": 64, "max_epochs": 2, "random_state": 0}
@@ -47,6 +49,18 @@ def paths(tmp_path):
 
 def fit(X=CELLS.data, **params):
     return CNNClassifier(**{"backbone": NAME, **TINY, **params}).fit(X, CELLS.target[: len(X)])
+
+
+def check_as_exact(found, plain, exact):
+    """Assert that what is computed another way in bfloat16 is no less exact than the plain way.
+
+    Both ways round as often, but to other neighbours, so that nothing better can be asked: their
+    errors are alike in size, by root mean square over many numbers, and not equal. Twice the plain
+    way's is allowed, for a mistake of the network itself is many times as large.
+    """
+    error, expected = ((each - exact).square().mean().sqrt().item() for each in (found, plain))
+    assert 0 < expected < 0.1 * exact.abs().max().item()
+    assert error <= 2 * expected
 
 
 # -- folding --------------------------------------------------------------------------------------
@@ -89,11 +103,16 @@ def test_folded_trunks_compute_the_same(name):
     shake(extractor)
     images = torch.from_numpy(CELLS.data[:3]).permute(0, 3, 1, 2).float() / 255
     images = nn.functional.interpolate(images, (size, size))
-    fast = accelerate(extractor, torch.rand(1, 3, size, size))
     with torch.no_grad():
-        expected, found = extractor(images), fast(images)
+        expected = extractor(images)
+        half = copy.copy(extractor)
+        half.numerics = Numerics("bfloat16")
+        plain, folded = half(images), accelerate(half, torch.rand(1, 3, size, size))(images)
+        fast = accelerate(extractor, torch.rand(1, 3, size, size))
+        found = fast(images)
     scale = expected.abs().max().item()
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * scale)
+    check_as_exact(folded, plain, expected)
     before, after = count_normalisations(extractor), count_normalisations(fast)
     if before and not name.startswith(NOT_ALL):
         assert after == 0
@@ -168,7 +187,7 @@ def test_predictions_follow_the_weights(trainable, change):
 
 
 def test_predictions_of_a_folded_network_are_those_of_the_network():
-    net = fit()
+    net = fit(precision="float32")
     images = torch.from_numpy(CELLS.data).permute(0, 3, 1, 2)
     with torch.no_grad():
         expected = net.module_.eval()(images).softmax(1).double().numpy()
@@ -236,29 +255,45 @@ def count_images(monkeypatch):
     return counts
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "resnet18",
-        *[pytest.param(name, marks=pytest.mark.thorough) for name in ("alexnet", "mobilenetv2")],
-    ],
-)
-def test_kept_fronts_change_nothing(name, monkeypatch):
-    """Also against a network whose stages are not known to compose."""
-    params = {"backbone": name, "trainable": 2}
-    kept = fit(**params)
+STAGED = [
+    "resnet18",
+    *[pytest.param(name, marks=pytest.mark.thorough) for name in ("alexnet", "mobilenetv2")],
+]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", STAGED)
+def test_kept_fronts_change_nothing(name, precision):
+    params = {"backbone": name, "trainable": 2, "precision": precision}
+    kept, uncached = fit(**params), fit(**params, memory=None)
     assert kept.module_.stages
-    assert 0 < kept.module_.front.trunk.__len__() < len(kept.module_.stages)
-    uncached = fit(**params, memory=None)
+    assert 0 < len(kept.module_.front.trunk) < len(kept.module_.stages)
     np.testing.assert_array_equal(
         kept.predict_proba(CELLS.data), uncached.predict_proba(CELLS.data)
     )
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_networks_whose_stages_compose_learn_as_others(name, monkeypatch):
+    params = {"backbone": name, "trainable": 2, "precision": "float32"}
+    kept = fit(**params).predict_proba(CELLS.data)
     monkeypatch.setattr("skall.classifier.estimator.compose_stages", lambda *args: ())
     whole = fit(**params)
     assert whole.module_.front is None
-    np.testing.assert_allclose(
-        whole.predict_proba(CELLS.data), kept.predict_proba(CELLS.data), atol=1e-3
-    )
+    np.testing.assert_allclose(whole.predict_proba(CELLS.data), kept, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_front_and_back_are_the_trunk_in_bfloat16(name):
+    module = fit(backbone=name, trainable=2, precision="bfloat16", max_epochs=1).module_.eval()
+    images = torch.from_numpy(CELLS.data).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        plain = module.extractor(images)
+        front = accelerate(module.front, torch.rand(1, 3, 64, 64))(images)
+        found = accelerate(module.back, front[:1])(front)
+        module.extractor.numerics = Numerics("float32")
+        exact = module.extractor(images)
+    check_as_exact(found, plain, exact)
 
 
 def test_fronts_run_once_for_all_folds(monkeypatch):

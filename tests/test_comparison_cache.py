@@ -31,6 +31,8 @@ from skall.images import rows
 from skall.shortcuts import ShortcutFeatures
 from skall.trunk import FeatureExtractor
 
+pytestmark = pytest.mark.numerics
+
 CELLS = make_blood_cells(24, n_patients=8, image_size=48, random_state=0)
 TINY = {"weights": None, "image_size": 32, "random_state": 0}
 BACKBONES = ["timm/test_resnet", "timm/test_efficientnet"]

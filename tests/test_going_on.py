@@ -10,6 +10,8 @@ from skall import CNNClassifier, load
 from skall.cache import IN_PROCESS
 from skall.datasets import make_blood_cells
 
+pytestmark = pytest.mark.numerics
+
 CELLS = make_blood_cells(40, n_patients=8, image_size=32, random_state=0)
 X, Y = CELLS.data, CELLS.target
 STOPPING = {"early_stopping": True, "validation_fraction": 0.3}

@@ -31,6 +31,8 @@ from skall.images.rows import Images
 from skall.precision import Numerics
 from skall.row_blocks import BLOCK
 
+pytestmark = pytest.mark.numerics
+
 CELLS = make_blood_cells(40, n_patients=8, image_size=32, random_state=0)
 X = CELLS.data
 THREE = np.array(["a", "b", "c"])[np.arange(40) % 3]

@@ -12,6 +12,8 @@ from skall.datasets import make_blood_cells
 from skall.recycling import forget
 from skall.weights import build_trunk
 
+pytestmark = pytest.mark.numerics
+
 NAME = "timm/test_resnet"
 CELLS = make_blood_cells(36, n_patients=6, image_size=64, random_state=0)
 

@@ -14,6 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from skall import CNNClassifier, CNNFeatures, cache
 from skall.datasets import make_blood_cells
 
+pytestmark = pytest.mark.numerics
+
 NAME = "timm/test_resnet"
 CELLS = make_blood_cells(24, n_patients=8, image_size=32, random_state=0)
 FLAT = (CELLS.data / 255.0).reshape(24, -1)
@@ -155,9 +157,15 @@ def test_seeds_differ_between_estimators_and_agree_with_themselves():
     np.testing.assert_array_equal(seeds[0], seeds[2])
 
 
-def test_threads_and_precision_are_recorded():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_is_recorded(precision):
+    net = make_classifier(precision=precision).fit(CELLS.data, CELLS.target)
+    assert net.precision_ == precision
+
+
+def test_threads_are_recorded():
     net = make_classifier().fit(CELLS.data, CELLS.target)
-    assert net.n_threads_ == torch.get_num_threads() and net.precision_ == "float32"
+    assert net.n_threads_ == torch.get_num_threads()
     n_threads = torch.get_num_threads()
     torch.set_num_threads(n_threads % 2 + 1)
     try:
