@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skall.images.formats import UnreadableImageError
 from skall.images.inputs import as_images
 from skall.images.rows import FlatImages
 from skall.images.transformer import ImageTransformer
@@ -137,6 +138,11 @@ def find_images(X):
         None for rows of numbers, which may be images or not, and for everything that no
         estimator of skall takes, as paths of files that do not exist.
 
+    Raises
+    ------
+    UnreadableImageError
+        For PIL images whose decoding may start another program.
+
     Examples
     --------
     >>> len(find_images(np.zeros((5, 8, 8), np.uint8)))
@@ -146,6 +152,8 @@ def find_images(X):
     """
     try:
         images = as_images(X)
+    except UnreadableImageError:
+        raise
     except (ValueError, TypeError, OSError):
         return None
     return None if isinstance(images, FlatImages) else images

@@ -38,10 +38,25 @@ def cached_in(folder, estimator):
             part.set_params(memory="auto")
 
 
-def _list_keepers(estimator):
-    """The estimators that keep what they compute in this process, each once."""
+def list_readers(estimator):
+    """The estimators of skall that an estimator is or holds, each once: they read images.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    list of estimator
+    """
     parts = [estimator, *estimator.get_params(deep=True).values()]
-    keepers = {id(part): part for part in parts if isinstance(part, KEEPERS)}
+    return list({id(part): part for part in parts if isinstance(part, KEEPERS)}.values())
+
+
+def _list_keepers(estimator):
+    """Those that keep what they compute in this process."""
     return [
-        part for part in keepers.values() if isinstance(part.memory, str) and part.memory == "auto"
+        part
+        for part in list_readers(estimator)
+        if isinstance(part.memory, str) and part.memory == "auto"
     ]

@@ -123,8 +123,9 @@ def compare(
     Raises
     ------
     ValueError
-        For a backbone, metric, label or fold that is not possible, and where `out` holds another
-        comparison, or another process uses it. Nothing has been trained then.
+        For a backbone, metric, label or fold that is not possible, for an image that cannot be
+        read, and where `out` holds another comparison, or another process uses it. Nothing has
+        been trained then.
     TypeError
         For estimators that are no classifiers, and parameters that nothing takes.
     RuntimeError
@@ -210,6 +211,8 @@ def _run_jobs(plan, record, tracker, n_jobs, error_score, verbose):
     jobs = plan.jobs
     results = [record and record.read(*job, plan.has_network(job[0])) for job in jobs]
     done = [number for number, result in enumerate(results) if result is not None]
+    if len(done) < len(jobs):
+        plan.check_pixels()
     if tracker:
         for number in done:
             tracker.log_fold(*jobs[number], results[number])

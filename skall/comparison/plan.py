@@ -20,6 +20,7 @@ from skall.comparison.description import (
 from skall.comparison.evaluation import find_last
 from skall.comparison.fingerprint import describe_call
 from skall.comparison.folds import list_parted, make_folds, warn_of_unused_patients
+from skall.comparison.inspection import check_pixels, measure_images
 from skall.comparison.results import Comparison
 from skall.comparison.tabulation import (
     count_trials,
@@ -52,6 +53,8 @@ class Plan:
     scoring : tuple of str
     images : Images or None
         X, where it holds images.
+    sizes : ndarray, shape (n_samples, 2)
+        Height and width of the images in pixels; NaN where they are not known.
     candidates : dict of str to classifier
     by_name : bool
         Whether they were given by name, and take the seed of the fold.
@@ -74,6 +77,7 @@ class Plan:
     pos_label: object
     scoring: tuple
     images: object
+    sizes: np.ndarray
     candidates: dict
     by_name: bool
     search: dict | None
@@ -108,6 +112,10 @@ class Plan:
         for name in filter(self.has_network, self.candidates):
             check_savable(find_last(self.candidates[name]))
 
+    def check_pixels(self):
+        """Raise where an image is damaged."""
+        check_pixels(self.images, self.sizes, self.candidates)
+
     def assemble(self, results):
         """The comparison of what :attr:`jobs` gave.
 
@@ -132,7 +140,7 @@ class Plan:
             unlearnt_=tabulate_unlearnt(rows),
             resources_=tabulate_resources(rows),
             folds_=tabulate_sizes(self.folds),
-            samples_=tabulate_samples(self.y, self.groups, self.images),
+            samples_=tabulate_samples(self.y, self.groups, self.images, self.sizes),
             estimators_=self.about,
             protocol_=describe_protocol(**self.protocol),
             images_=self.images,
@@ -178,6 +186,7 @@ def make_plan(
     images = find_images(X)
     beaten = make_baselines(shortcuts=images is not None) if baselines else {}
     candidates, by_name = make_candidates(estimators, beaten, params)
+    sizes = measure_images(images, len(y), candidates)
     if groups is None:
         warn_of_unused_patients(images)
     folds = make_folds(y, groups, cv=cv, repeats=repeats, seed=seed)
@@ -204,6 +213,7 @@ def make_plan(
         pos_label=pos_label,
         scoring=scoring,
         images=images,
+        sizes=sizes,
         candidates=candidates,
         by_name=by_name,
         search=search,

@@ -112,7 +112,7 @@ def tabulate_sizes(folds):
     return pd.DataFrame(rows, columns=FOLD)
 
 
-def tabulate_samples(y, groups, images):
+def tabulate_samples(y, groups, images, sizes):
     """The samples as one table.
 
     Parameters
@@ -120,6 +120,8 @@ def tabulate_samples(y, groups, images):
     y, groups
         Labels, and groups or None.
     images : Images or None
+    sizes : ndarray, shape (n_samples, 2)
+        Height and width of each in pixels, NaN where they are not known.
 
     Returns
     -------
@@ -130,15 +132,7 @@ def tabulate_samples(y, groups, images):
     table = pd.DataFrame({"sample": np.arange(len(y))})
     paths = getattr(images, "paths", None)
     table["file"] = None if paths is None else [os.path.abspath(path) for path in paths]
-    table[["height", "width"]] = np.array([_measure(images, row) for row in range(len(y))])
+    table[["height", "width"]] = sizes
     table["group"] = None if groups is None else groups
     table["y_true"] = y
     return table
-
-
-def _measure(images, row):
-    """Height and width; NaN without images, and for files that an estimator reads by itself."""
-    try:
-        return (np.nan, np.nan) if images is None else images.measure(row)
-    except ValueError:
-        return np.nan, np.nan

@@ -3,9 +3,8 @@
 import re
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
 from skall.datasets.layout import Source
+from skall.images.formats import read_picture
 
 NAME = re.compile(r"Im(?P<number>\d{3})_(?P<label>[01])", re.IGNORECASE)
 EDITION = re.compile(r"ALL[-_ ]?IDB[-_ ]?([12])", re.IGNORECASE)
@@ -48,7 +47,6 @@ def _read_edition(root: Path, image: PurePosixPath) -> int | None:
 
 def _is_wide(source: Source, image: PurePosixPath) -> bool:
     try:
-        with Image.open(source.path / image) as picture:
-            return picture.width > 1000
-    except OSError:
+        return read_picture(source.path / image, lambda picture: picture.width > 1000)
+    except ValueError:
         return False

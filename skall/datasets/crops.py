@@ -2,8 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -11,16 +10,7 @@ import numpy as np
 from PIL import Image
 
 from skall.datasets.layout import quote_some
-
-
-@contextmanager
-def open_field(field: Path) -> Iterator[Image.Image]:
-    """Open an image file; ValueError that names it if it cannot be read."""
-    try:
-        with Image.open(field) as picture:
-            yield picture
-    except (OSError, SyntaxError) as exc:
-        raise ValueError(f"{str(field)!r} cannot be read as an image: {exc}") from exc
+from skall.images.formats import read_picture
 
 
 def read_centres(file: Path, field: Path) -> np.ndarray:
@@ -41,8 +31,7 @@ def read_centres(file: Path, field: Path) -> np.ndarray:
         centres = np.array([[float(x), float(y)] for x, y in lines]).reshape(-1, 2)
     except ValueError as exc:
         raise ValueError(f"{str(file)!r} is no list of marks, one 'x y' per line: {exc}") from exc
-    with open_field(field) as picture:
-        size = picture.size
+    size = read_picture(field, lambda picture: picture.size)
     outside = centres[~((centres >= 0) & (centres <= size)).all(axis=1)]
     if len(outside):
         raise ValueError(
@@ -82,21 +71,21 @@ def cut_crops(field: Path, centres: Sequence[Sequence[int]], size: int, folder: 
         If the field is smaller than a crop.
     """
     digest = blake2b(field.read_bytes(), digest_size=8).hexdigest()
-    with open_field(field) as picture:
-        if min(picture.size) < size:
-            raise ValueError(
-                f"crop_size={size} is larger than the field {str(field)!r} of "
-                f"{picture.width} x {picture.height} pixels"
-            )
-        corners = np.clip(np.subtract(centres, size // 2), 0, np.subtract(picture.size, size))
-        corners = list(dict.fromkeys(map(tuple, corners.tolist())))
-        names = [f"{field.stem}_x{x}_y{y}_{size}_{digest}.png" for x, y in corners]
-        missing = [
-            (name, corner)
-            for name, corner in zip(names, corners, strict=True)
-            if not (folder / name).exists()
-        ]
-        pixels = picture.convert("RGB") if missing else None
+    width, height = read_picture(field, lambda picture: picture.size)
+    if min(width, height) < size:
+        raise ValueError(
+            f"crop_size={size} is larger than the field {str(field)!r} of {width} x {height} pixels"
+        )
+    corners = np.clip(np.subtract(centres, size // 2), 0, np.subtract((width, height), size))
+    corners = list(dict.fromkeys(map(tuple, corners.tolist())))
+    names = [f"{field.stem}_x{x}_y{y}_{size}_{digest}.png" for x, y in corners]
+    missing = [
+        (name, corner)
+        for name, corner in zip(names, corners, strict=True)
+        if not (folder / name).exists()
+    ]
+    if missing:
+        pixels = read_picture(field, lambda picture: picture.convert("RGB"))
     for name, (x, y) in missing:
         _save(pixels.crop((x, y, x + size, y + size)), folder / name)
     return names

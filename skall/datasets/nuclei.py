@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from skall.datasets.crops import open_field
+from skall.images.formats import read_picture
 
 # Long side, in pixels, of the fields as they are looked at: nuclei stay tens of pixels wide.
 LOOK = 648
@@ -89,15 +89,18 @@ def _absorb_green(field: Path) -> tuple[np.ndarray, float]:
 
     Chromatin stained with Giemsa absorbs green most; haemoglobin does much less.
     """
-    with open_field(field) as picture:
-        long_side = max(picture.size)
-        scale = max(1.0, long_side / LOOK)
-        size = [max(1, round(side / scale)) for side in picture.size]
-        picture.draft("RGB", size)
-        green = picture.convert("RGB").getchannel("G").resize(size, Image.Resampling.BOX)
+    green, scale = read_picture(field, _shrink_green)
     light = np.asarray(green, dtype=np.float64)
     background = max(float(np.percentile(light, 95)), 1.0)
     return np.clip(1 - light / background, 0, 1), scale
+
+
+def _shrink_green(picture: Image.Image) -> tuple[Image.Image, float]:
+    """The green channel in a small copy, and how much smaller that is."""
+    scale = max(1.0, max(picture.size) / LOOK)
+    size = [max(1, round(side / scale)) for side in picture.size]
+    picture.draft("RGB", size)
+    return picture.convert("RGB").getchannel("G").resize(size, Image.Resampling.BOX), scale
 
 
 def _label_dark(absorbed: np.ndarray, threshold: float) -> np.ndarray:

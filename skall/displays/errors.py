@@ -189,8 +189,8 @@ class ErrorGalleryDisplay:
 
 
 def _open(images, sample):
-    """An image; None where a comparison that was read does not find it."""
+    """An image; None where it is no longer there, or cannot be read any more."""
     try:
         return images.open(sample)
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return None

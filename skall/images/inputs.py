@@ -54,10 +54,11 @@ def as_images(X, image_shape=None):
     Parameters
     ----------
     X : array-like
-        One of: paths of image files, ``(n,)`` or ``(n, 1)``, as a list, array, Series or
-        one-column DataFrame; a list or object array of PIL images, or of arrays ``(h, w)`` or
-        ``(h, w, 3)``; an array ``(n, h, w)`` or ``(n, h, w, 3)`` of uint8 or of floats in
-        [0, 1]; rows of numbers ``(n, h * w)`` or ``(n, h * w * 3)``.
+        One of: paths of image files of :data:`skall.images.formats.FORMATS`, ``(n,)`` or
+        ``(n, 1)``, as a list, array, Series or one-column DataFrame; a list or object array of
+        PIL images, or of arrays ``(h, w)`` or ``(h, w, 3)``; an array ``(n, h, w)`` or
+        ``(n, h, w, 3)`` of uint8 or of floats in [0, 1]; rows of numbers ``(n, h * w)`` or
+        ``(n, h * w * 3)``.
     image_shape : tuple of 2 or 3 ints, optional
         Height, width (and channels) of the images that rows of numbers hold.
 

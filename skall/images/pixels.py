@@ -6,6 +6,18 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 BACKGROUND = (255, 255, 255)
+# What turns a picture upright, by its orientation in EXIF. Anything else, as a text, is no
+# orientation, and the picture is taken as it lies, as viewers do.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)
 RESIZES = ("stretch", "pad", "crop")
 
 
@@ -29,7 +41,7 @@ def convert_to_rgb(picture):
     ValueError
         For 32-bit pixels outside the range that tells their scale.
     """
-    picture = ImageOps.exif_transpose(picture)
+    picture = _turn_upright(picture)
     if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -67,9 +79,21 @@ def draft(picture, size):
 def measure_upright(picture):
     """Height and width of a PIL image as :func:`convert_to_rgb` turns it, in pixels."""
     width, height = picture.size
-    # Orientations from 5 on lie on their side.
-    turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    # Pillow turns TIFF files itself, and gives the size that they have then.
+    turned = picture.format != "TIFF" and _read_orientation(picture) in SIDEWAYS
     return (width, height) if turned else (height, width)
+
+
+def _turn_upright(picture):
+    """A copy of a PIL image, turned as the orientation in its EXIF data says."""
+    # First, because decoding can bring EXIF data, or turn the picture and say so.
+    picture.load()
+    turn = TURNS.get(_read_orientation(picture))
+    return picture.copy() if turn is None else picture.transpose(turn)
+
+
+def _read_orientation(picture):
+    return picture.getexif().get(ExifTags.Base.Orientation)
 
 
 def _scale_to_8_bits(picture):

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch.nn.functional import interpolate
 
+from skall.images.formats import UnreadableImageError, check_format, read_picture
 from skall.images.pixels import (
     check_pixels,
     convert_to_rgb,
@@ -109,23 +110,11 @@ class FileImages(Images):
                 draft(picture, shrink_to)
             return convert_to_rgb(picture)
 
-        return self._read_file(row, read)
+        return read_picture(self.paths[row], read)
 
     def measure(self, row):
         # The head of the file tells; nothing is decoded.
-        return self._read_file(row, measure_upright)
-
-    def _read_file(self, row, read):
-        try:
-            with Image.open(self.paths[row]) as picture:
-                return read(picture)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
-            reason = (
-                "no image format is recognised"
-                if isinstance(exc, UnidentifiedImageError)
-                else str(exc)
-            )
-            raise ValueError(f"{self.describe(row)} cannot be read as an image: {reason}") from exc
+        return read_picture(self.paths[row], measure_upright)
 
 
 class PictureImages(Images):
@@ -136,6 +125,7 @@ class PictureImages(Images):
         self.pictures = list(pictures)
         for row, picture in enumerate(self.pictures):
             if isinstance(picture, Image.Image):
+                check_format(picture, f"row {row}")
                 continue
             if picture.size == 0 or (picture.ndim == 3 and picture.shape[2] not in (1, 3)):
                 raise ValueError(
@@ -156,8 +146,11 @@ class PictureImages(Images):
             return picture_from_array(picture)
         try:
             return convert_to_rgb(picture)
-        except (OSError, ValueError) as exc:
-            raise ValueError(f"{self.describe(row)} cannot be read as an image: {exc}") from exc
+        except Exception as exc:
+            reason = str(exc) or type(exc).__name__
+            raise UnreadableImageError(
+                f"{self.describe(row)} cannot be read as an image: {reason}"
+            ) from exc
 
 
 class ArrayImages(Images):
