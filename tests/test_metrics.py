@@ -133,9 +133,6 @@ def test_sensitivity_at_a_specificity_of_more_classes():
 
     got = compute_metrics(y, predicted, proba, classes, scoring=[name])
     assert got[name] == pytest.approx(average(slice(None), classes))
-    present = y != "c3"
-    got = compute_metrics(y[present], predicted[present], proba[present], classes, scoring=[name])
-    assert got[name] == pytest.approx(average(present, classes[:3]))
 
 
 @pytest.mark.parametrize(
@@ -178,18 +175,41 @@ def test_sensitivity_at_a_specificity_refuses_nan():
         compute_metrics([0, 1], None, None, [0, 1], **scores)
 
 
-def test_fold_without_positive_samples():
+DETERMINED = {"accuracy", "brier", "log_loss", "ece"}
+AT_95 = "sensitivity_at_95_specificity"
+
+
+@pytest.mark.parametrize(
+    ("truth", "of_one_class"), [([0, 0, 0], {"specificity": 2 / 3}), ([1, 1, 1], {"recall": 1 / 3})]
+)
+def test_fold_of_one_of_two_classes(truth, of_one_class):
     proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
-    got = compute_metrics([0, 0, 0], [0, 0, 1], proba, [0, 1])
-    assert {name for name, value in got.items() if np.isnan(value)} == {
-        "precision",
-        "recall",
-        "f1",
-        "mcc",
-        "roc_auc",
-        "average_precision",
-    }
-    assert got["specificity"] == got["accuracy"] == got["balanced_accuracy"] == pytest.approx(2 / 3)
+    got = compute_metrics(truth, [0, 0, 1], proba, [0, 1], scoring=[*METRICS, AT_95])
+    known = {name: value for name, value in got.items() if not np.isnan(value)}
+    assert known.keys() == DETERMINED | of_one_class.keys()
+    assert known | of_one_class == pytest.approx(known)
+    assert got["accuracy"] == pytest.approx(*of_one_class.values())
+
+
+@pytest.mark.parametrize("present", [["c0"], ["c0", "c1"], ["c0", "c1", "c3"], ["c2", "c3"]])
+def test_fold_that_lacks_one_of_more_classes(present):
+    y, predicted, proba, classes = draw(4)
+    rows = np.isin(y, present)
+    got = compute_metrics(y[rows], predicted[rows], proba[rows], classes, scoring=[*METRICS, AT_95])
+    assert {name for name, value in got.items() if not np.isnan(value)} == DETERMINED
+    assert got["accuracy"] == pytest.approx(np.mean(y[rows] == predicted[rows]))
+
+
+@pytest.mark.parametrize("constant", [0, 1])
+def test_constant_classifier_has_the_same_values_wherever_they_are_determined(constant):
+    """However the folds' shares of classes differ, and whichever class it names."""
+    for truth in ([0, 1], [0, 0, 0, 1], [0, 1, 1, 1, 1], [0, 0, 0], [1, 1]):
+        proba = np.tile([0.3, 0.7], (len(truth), 1))
+        got = compute_metrics(truth, np.full(len(truth), constant), proba, [0, 1])
+        both = len({*truth}) == 2
+        for name, value in {"balanced_accuracy": 0.5, "mcc": 0, "roc_auc": 0.5}.items():
+            assert got[name] == pytest.approx(value if both else np.nan, nan_ok=True)
+        assert got["accuracy"] == np.mean(np.equal(truth, constant))
 
 
 def test_class_never_predicted_counts_as_zero():
@@ -197,16 +217,6 @@ def test_class_never_predicted_counts_as_zero():
     assert got["precision"] == got["recall"] == got["f1"] == got["mcc"] == 0
     assert got["specificity"] == 1
     assert np.isnan(got["brier"])
-
-
-def test_macro_leaves_out_absent_classes():
-    y, predicted, proba, classes = draw(4)
-    present = y != "c3"
-    got = compute_metrics(y[present], predicted[present], proba[present], classes)
-    assert not any(np.isnan(value) for value in got.values())
-    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
-        expected = sk.balanced_accuracy_score(y[present], predicted[present])
-    assert got["recall"] == got["balanced_accuracy"] == pytest.approx(expected)
 
 
 def test_label_outside_the_classes():

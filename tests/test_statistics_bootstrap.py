@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn import metrics as sk
 
 from skall.metrics import METRICS, compute_metrics
-from skall.metrics.formulas import Outcome
-from skall.statistics import bootstrap, bootstrap_intervals, proportion_intervals, weighted
+from skall.metrics.formulas import evaluate_weighted
+from skall.metrics.outcome import Outcome
+from skall.statistics import bootstrap, bootstrap_intervals, proportion_intervals
 
 FAST = {"n_resamples": 200, "random_state": 0}
 # Shares that small counts reach exactly, and shares that they do not.
@@ -40,34 +42,114 @@ def draw(n_samples=60, k=2, n_estimators=1, n_folds=2, n_repeats=1, seed=0):
     return pd.concat(rows, ignore_index=True)
 
 
-@pytest.mark.parametrize("slow", [None, "roc_auc", "ece", "f1"])
-@pytest.mark.parametrize(("k", "positive"), [(2, 0), (2, 1), (4, None)])
-def test_weights_equal_repeated_samples(k, positive, slow, monkeypatch):
-    for table in (weighted.FROM_TABLE, weighted.FROM_ROWS, weighted.FROM_ORDER):
-        monkeypatch.delitem(table, slow, raising=False)
+def draw_outcome(k, positive, n=30, n_folds=None):
+    """Random labels and coarse probabilities, as an outcome."""
     rng = np.random.default_rng(1)
-    n, classes = 30, np.arange(k)
     truth, predicted = rng.integers(0, k, size=(2, n))
     proba = rng.integers(1, 5, size=(n, k)).astype(float)
     proba /= proba.sum(axis=1, keepdims=True)
     if k == 2:
         proba[:, 1 - positive] = 1 - proba[:, positive]
-    outcome = Outcome(truth, predicted, proba, proba, positive, k)
-    units = rng.integers(0, 12, size=n)
-    weights = rng.multinomial(12, np.full(12, 1 / 12), size=20)
-    # Few samples, so that classes are missing; and none at all.
-    weights = np.concatenate([weights, np.eye(12, dtype=int)])
+    folds = None if n_folds is None else rng.integers(0, n_folds, size=n)
+    return Outcome(truth, predicted, proba, proba, positive, k, folds)
+
+
+def draw_weights(outcome, n_units=12):
+    """Units of samples; sets of weights: few samples, so that classes are missing, and none."""
+    rng = np.random.default_rng(2)
+    units = rng.integers(0, n_units, size=len(outcome.truth))
+    weights = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=40)
+    weights[20:] *= rng.integers(0, 2, size=(20, n_units))
+    return units, np.concatenate([weights, np.eye(n_units, dtype=int), np.zeros((1, n_units), int)])
+
+
+def measure_one_by_one(outcome):
+    """Every metric of an outcome of one fold by scikit-learn; NaN as the documentation says."""
+    truth, predicted, proba = outcome.truth, outcome.predicted, outcome.proba
+    positive, k = outcome.positive, outcome.n_classes
+    present = np.bincount(truth, minlength=k) > 0
+    values = {
+        "accuracy": sk.accuracy_score(truth, predicted),
+        "brier": np.mean(np.sum((np.eye(k)[truth] - proba) ** 2, axis=1)) / (2 if k == 2 else 1),
+        "log_loss": sk.log_loss(truth, proba, labels=range(k)),
+    }
+    if k == 2 and present[positive]:
+        values["recall"] = sk.recall_score(truth, predicted, pos_label=positive)
+    if k == 2 and present[1 - positive]:
+        values["specificity"] = sk.recall_score(truth, predicted, pos_label=1 - positive)
+    if not present.all():
+        return values
+    average = {"average": "macro"} if k > 2 else {"pos_label": positive}
+    average["zero_division"] = 0
+    chosen = range(k) if k > 2 else [positive]
+    return values | {
+        "balanced_accuracy": sk.balanced_accuracy_score(truth, predicted),
+        "precision": sk.precision_score(truth, predicted, **average),
+        "recall": sk.recall_score(truth, predicted, **average),
+        "specificity": np.mean(
+            [sk.recall_score(truth != c, predicted != c, zero_division=0) for c in chosen]
+        ),
+        "f1": sk.f1_score(truth, predicted, **average),
+        "mcc": sk.matthews_corrcoef(truth, predicted),
+        "roc_auc": np.mean([sk.roc_auc_score(truth == c, proba[:, c]) for c in chosen]),
+        "average_precision": np.mean(
+            [sk.average_precision_score(truth == c, proba[:, c]) for c in chosen]
+        ),
+    }
+
+
+@pytest.mark.parametrize(("k", "positive"), [(2, 0), (2, 1), (3, None)])
+def test_weights_equal_repeated_samples(k, positive):
+    outcome = draw_outcome(k, positive)
+    units, weights = draw_weights(outcome)
     names = [*METRICS, *AT_SPECIFICITY]
-    got = weighted.evaluate_weighted(names, outcome, units, weights)
+    got = evaluate_weighted(names, outcome, units, weights)
+    n_complete = 0
     for values, counts in zip(got, weights, strict=True):
-        rows = np.repeat(np.arange(n), counts[units])
+        rows = np.repeat(np.arange(len(units)), counts[units])
         if not len(rows):
             assert np.isnan(values).all()
             continue
-        expected = compute_metrics(
-            truth[rows], predicted[rows], proba[rows], classes, positive, scoring=names
+        truth, predicted, proba = (
+            array[rows] for array in (outcome.truth, outcome.predicted, outcome.proba)
         )
+        expected = compute_metrics(truth, predicted, proba, range(k), positive, scoring=names)
         assert values == pytest.approx([*expected.values()], abs=1e-12, nan_ok=True)
+        reference = measure_one_by_one(Outcome(truth, predicted, proba, proba, positive, k))
+        n_complete += "mcc" in reference
+        for name in {*METRICS} - {"ece"}:
+            value = reference.get(name, np.nan)
+            assert expected[name] == pytest.approx(value, abs=1e-12, nan_ok=True), name
+    assert 5 < n_complete < len(weights) - 5
+
+
+@pytest.mark.parametrize(("k", "positive"), [(2, 0), (3, None)])
+def test_only_pairs_within_a_fold_count(k, positive):
+    """Of several folds the mean, with the numbers of pairs or of positive samples as weights."""
+    outcome = draw_outcome(k, positive, n=60, n_folds=5)
+    units, weights = draw_weights(outcome)
+    names = ["roc_auc", "average_precision", *AT_SPECIFICITY]
+    got = evaluate_weighted(names, outcome, units, weights)
+    for values, counts in zip(got, weights, strict=True):
+        totals, sizes = np.zeros((2, len(names), k))
+        for fold in range(5):
+            inside = np.flatnonzero(outcome.folds == fold)
+            rows = np.repeat(inside, counts[units[inside]])
+            for label in range(k) if positive is None else [positive]:
+                is_class = outcome.truth[rows] == label
+                n_positive, n_others = is_class.sum(), (~is_class).sum()
+                column = outcome.proba[rows, label]
+                scores = np.column_stack([1 - column, column])
+                of_fold = compute_metrics(is_class, None, scores, [False, True], scoring=names)
+                assert np.isnan(of_fold["roc_auc"]) == (n_positive * n_others == 0)
+                if n_positive * n_others:
+                    size = np.array([n_positive * n_others] + [n_positive] * (len(names) - 1))
+                    totals[:, label] += size * [*of_fold.values()]
+                    sizes[:, label] += size
+        chosen = slice(None) if positive is None else [positive]
+        with np.errstate(invalid="ignore"):
+            expected = (totals / sizes)[:, chosen].mean(axis=1)
+        assert values == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 def test_weights_at_every_reachable_specificity():
@@ -76,7 +158,7 @@ def test_weights_at_every_reachable_specificity():
     proba = np.column_stack([1 - proba, proba])
     outcome = Outcome(truth, None, proba, proba, 1, 2)
     names = [f"sensitivity_at_{p / 10}_specificity" for p in range(10, 1000)]
-    got = weighted.evaluate_weighted(names, outcome, np.arange(100), np.ones((1, 100), dtype=int))
+    got = evaluate_weighted(names, outcome, np.arange(100), np.ones((1, 100), dtype=int))
     expected = compute_metrics(truth, None, proba, [0, 1], scoring=names)
     assert got[0].tolist() == [*expected.values()]
     assert len({*expected.values()}) > 20
@@ -104,8 +186,50 @@ def test_value_is_the_mean_over_folds(k):
             for _, part in predictions[predictions["estimator"] == "net1"].groupby(keys)
         ]
         expected = pd.DataFrame(folds).mean()
-        values = got[got["estimator"] == "net1"]["value"].to_numpy()
-        assert values == pytest.approx(expected.to_numpy())
+        values = got[got["estimator"] == "net1"].set_index("metric")["value"]
+        # Scores of different folds are not ranked against each other, see below.
+        alike = [m for m in METRICS if not (pooled and m in ("roc_auc", "average_precision"))]
+        assert values[alike].to_numpy() == pytest.approx(expected[alike].to_numpy())
+
+
+def draw_uneven_folds(scores):
+    """Three folds with 1, 5 and 9 of 10 samples of class c1; scores by fold, or of each sample."""
+    fold, place = np.divmod(np.arange(30), 10)
+    table = pd.DataFrame({"estimator": "net", "repeat": 0, "fold": fold, "sample": np.arange(30)})
+    table["y_true"] = np.where(place < 4 * fold + 1, "c1", "c0")
+    table["proba_c1"] = np.asarray(scores)[fold] if len(scores) == 3 else scores
+    return table.assign(proba_c0=1 - table["proba_c1"])
+
+
+@pytest.mark.parametrize("pos_label", ["c0", "c1"])
+def test_pooled_area_of_a_dummy_is_a_half(pos_label):
+    """Its scores are the training parts' shares, which are lower where the fold's own is higher."""
+    predictions = draw_uneven_folds([0.7, 0.5, 0.3])
+    share = predictions["y_true"] == "c1"
+    assert sk.roc_auc_score(share, predictions["proba_c1"]) < 0.25
+    names = ["roc_auc", "average_precision", "sensitivity_at_90_specificity"]
+    got = bootstrap_intervals(predictions, names, pos_label=pos_label, pooled=True, **FAST)
+    got = got.set_index("metric")
+    assert got.loc["roc_auc", ["value", "low", "high"]].tolist() == [0.5, 0.5, 0.5]
+    # The precision of a positive sample is its fold's share: 1 has 0.1, 5 have 0.5, 9 have 0.9.
+    expected = (1 * 0.1 + 5 * 0.5 + 9 * 0.9) / 15
+    assert got.loc["average_precision", "value"] == pytest.approx(expected)
+    assert got.loc["sensitivity_at_90_specificity", "value"] == 0
+
+
+def test_pooled_area_does_not_change_where_a_fold_has_another_scale():
+    scores = np.random.default_rng(0).uniform(size=30)
+    settings = {"metrics": "roc_auc", "pos_label": "c1", "pooled": True} | FAST
+    expected = bootstrap_intervals(draw_uneven_folds(scores), **settings)
+    shifted = scores / 4 + np.repeat([0.7, 0.4, 0.0], 10)
+    pd.testing.assert_frame_equal(
+        bootstrap_intervals(draw_uneven_folds(shifted), **settings), expected
+    )
+    areas = [
+        sk.roc_auc_score(part["y_true"] == "c1", part["proba_c1"])
+        for _, part in draw_uneven_folds(scores).groupby("fold")
+    ]
+    assert expected["value"].iloc[0] == pytest.approx(np.average(areas, weights=[9, 25, 9]))
 
 
 def test_interval_at_a_specificity():

@@ -8,11 +8,9 @@ Beside the twelve that are computed unless others are named, there is the sensit
 specificity, for every percentage: ``sensitivity_at_95_specificity``,
 ``sensitivity_at_99.5_specificity``.
 
-A fold may lack a class. A class's metric needs true samples of that class (specificity: of the
-others, roc_auc and the sensitivity at a fixed specificity: of both), and is NaN without them; macro
-averages leave such a class out, as :func:`sklearn.metrics.balanced_accuracy_score` does. A class
-that is there and never predicted has a precision and an f1 of 0. Nothing warns. Where every class
-is present, the values are those of scikit-learn's functions with ``zero_division=0``.
+What a fold does not determine is NaN, so that a mean over folds leaves it out; see the table of
+:func:`compute_metrics`. Nothing warns. Where every class is present, the values are those of
+scikit-learn's functions with ``zero_division=0``.
 """
 
 import numpy as np
@@ -22,7 +20,9 @@ import numpy as np
 from sklearn.metrics._scorer import _BaseScorer
 
 from skall.metrics.columns import spread_columns
-from skall.metrics.formulas import FROM_LABELS, METRICS, Outcome, evaluate, find_formula
+from skall.metrics.formulas import METRICS, evaluate, find_formula
+from skall.metrics.labels import FROM_LABELS
+from skall.metrics.outcome import Outcome
 
 
 def resolve_pos_label(classes, pos_label=None):
@@ -140,6 +140,32 @@ def compute_metrics(y_true, y_pred, proba, classes, pos_label=None, *, decision=
     ValueError
         If a label is not one of `classes`, or as :func:`resolve_pos_label`.
 
+    Notes
+    -----
+    A metric is NaN where the samples do not determine it, whatever was predicted; so it is for
+    every classifier in the same folds, and means over the others can be compared. It depends on the
+    true classes alone:
+
+    ===================================  ==========================  ===========================
+    metric                               two classes: needs samples  more classes: needs samples
+    ===================================  ==========================  ===========================
+    accuracy, brier, log_loss, ece       of either                   of any
+    recall                               of the positive class       of every class
+    specificity                          of the other class          of every class
+    balanced_accuracy, precision, f1,    of both                     of every class
+    mcc, roc_auc, average_precision,
+    sensitivity_at_<p>_specificity
+    ===================================  ==========================  ===========================
+
+    A mean over those classes only that are there is another quantity: of samples of one class, the
+    balanced accuracy would be 1 for whatever always names it. Likewise precision and f1 without
+    samples of the other class: no prediction could be a false positive. The specificity of three
+    classes or more needs all of them too: an absent class is not mistaken for any of the others.
+
+    What depends on the classifier is a number. Of a class that is there and never predicted,
+    precision and f1 are 0 (scikit-learn's ``zero_division=0``): NaN would take the fold in which
+    the classifier fails out of its mean. The mcc is 0 where only one class is predicted.
+
     References
     ----------
     .. [1] Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather
@@ -166,7 +192,7 @@ def compute_metrics(y_true, y_pred, proba, classes, pos_label=None, *, decision=
         positive=positive,
         n_classes=len(classes),
     )
-    return {name: evaluate(name, outcome) for name in names}
+    return evaluate(names, outcome)
 
 
 def _number(labels, classes, what):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from skall.metrics import LOWER_IS_BETTER, resolve_pos_label
-from skall.metrics.formulas import Outcome
+from skall.metrics.outcome import Outcome
 from skall.metrics.scorers import fill_columns
 
 
@@ -44,7 +44,9 @@ def read_outcome(part, classes, columns, pos_label):
     Parameters
     ----------
     part : DataFrame
-        Its labels are column ``y_pred`` where there is one, else the likeliest classes.
+        Of one or several folds, columns ``repeat, fold`` and as
+        :attr:`skall.comparison.Comparison.predictions_`. Its labels are column ``y_pred`` where
+        there is one, else the likeliest classes.
     classes, columns
         From :func:`list_classes`.
     pos_label : label or None
@@ -52,7 +54,8 @@ def read_outcome(part, classes, columns, pos_label):
     Returns
     -------
     Outcome
-        Without labels or probabilities where they were not stored.
+        Without labels or probabilities where they were not stored. Its ``folds`` keep metrics of
+        the order of scores within each fold, see :mod:`skall.metrics.ranking`.
     """
     pos_label = resolve_pos_label(classes, pos_label)
     proba = part[columns].to_numpy(dtype=float)
@@ -71,6 +74,7 @@ def read_outcome(part, classes, columns, pos_label):
         ranking=proba,
         positive=positive,
         n_classes=len(classes),
+        folds=part.groupby(["repeat", "fold"]).ngroup().to_numpy(),
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from skall.metrics.outcome import weigh_once
 from skall.statistics.held_out import list_classes, read_outcome
 from skall.statistics.result import check_level
 
@@ -114,7 +115,8 @@ def _count(outcome):
     """Successes and trials by metric."""
     counts = {"accuracy": ((outcome.truth == outcome.predicted).sum(), len(outcome.truth))}
     if outcome.positive is not None:
-        tp, fp, fn, tn = (count[outcome.positive] for count in outcome.count())
+        counts_by_class = weigh_once(outcome).counts
+        tp, fp, fn, tn = (of_classes[0, outcome.positive] for of_classes in counts_by_class)
         counts["recall"] = (tp, tp + fn)
         counts["specificity"] = (tn, tn + fp)
         counts["precision"] = (tp, tp + fp)

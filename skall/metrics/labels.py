@@ -1,0 +1,66 @@
+"""Metrics of predicted labels: ``function(weighted)`` gives one value for each set of weights."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from skall.metrics.outcome import divide
+
+
+def _accuracy(weighted):
+    tp, _, fn, _ = weighted.counts
+    return divide(tp.sum(axis=1), (tp + fn).sum(axis=1))
+
+
+def _balanced_accuracy(weighted):
+    tp, _, fn, _ = weighted.counts
+    return divide(tp, tp + fn).mean(axis=1)
+
+
+def _precision(weighted):
+    tp, fp, _, _ = weighted.counts
+    # 0 for a class that is there and never predicted: leaving it out would reward that.
+    return _need_all(weighted, weighted.summarise(tp / np.maximum(tp + fp, 1)))
+
+
+def _recall(weighted):
+    tp, _, fn, _ = weighted.counts
+    return weighted.summarise(divide(tp, tp + fn))
+
+
+def _specificity(weighted):
+    _, fp, _, tn = weighted.counts
+    values = weighted.summarise(divide(tn, tn + fp))
+    return _need_all(weighted, values) if weighted.outcome.positive is None else values
+
+
+def _f1(weighted):
+    tp, fp, fn, _ = weighted.counts
+    return _need_all(weighted, weighted.summarise(divide(2 * tp, 2 * tp + fp + fn)))
+
+
+def _mcc(weighted):
+    tp, fp, fn, _ = weighted.counts
+    truth, predicted = tp + fn, tp + fp
+    n = truth.sum(axis=1)
+    covariance = tp.sum(axis=1) * n - (truth * predicted).sum(axis=1)
+    spread = (n**2 - (truth**2).sum(axis=1)) * (n**2 - (predicted**2).sum(axis=1))
+    # 0 where one class alone is predicted, which says nothing of the truth.
+    return _need_all(weighted, np.nan_to_num(divide(covariance, np.sqrt(spread))))
+
+
+def _need_all(weighted, values):
+    """Values (n_sets,), NaN where a class has no true samples."""
+    tp, _, fn, _ = weighted.counts
+    return np.where((tp + fn > 0).all(axis=1), values, np.nan)
+
+
+FROM_LABELS: dict[str, Callable] = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "precision": _precision,
+    "recall": _recall,
+    "specificity": _specificity,
+    "f1": _f1,
+    "mcc": _mcc,
+}

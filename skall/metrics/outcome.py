@@ -1,0 +1,105 @@
+"""What metrics are computed from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """True and predicted classes of some samples; classes are numbered 0 ... k - 1.
+
+    ``truth`` and ``predicted`` are (n,) integers, ``proba`` and ``ranking`` (n, k) floats; all but
+    ``truth`` may be None. ``positive`` is a class, or None where the average over all of them is
+    meant. ``folds`` (n,) tells apart samples that were predicted by different fitted estimators,
+    whose scores have no common scale: only samples of one fold are ranked against each other. None
+    where one estimator has predicted all.
+    """
+
+    truth: np.ndarray
+    predicted: np.ndarray | None
+    proba: np.ndarray | None
+    ranking: np.ndarray | None
+    positive: int | None
+    n_classes: int
+    folds: np.ndarray | None = None
+
+
+class Counts(NamedTuple):
+    """Samples of each class against the rest, under each set of weights: (n_sets, k) each."""
+
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    tn: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedOutcome:
+    """An outcome whose samples count several times, or not at all.
+
+    A resample of patients is a set of weights: how often each was drawn. Sums over samples become
+    products of matrices, and nothing is sorted more than once for all sets.
+
+    ``units`` (n,) is the column of ``weights`` (n_sets, n_units), whole numbers, for each sample.
+    """
+
+    outcome: Outcome
+    units: np.ndarray
+    weights: np.ndarray
+
+    @cached_property
+    def counts(self):
+        """Of true and false positives and negatives, by the predicted labels."""
+        k = self.outcome.n_classes
+        cells = self.units * k * k + self.outcome.truth * k + self.outcome.predicted
+        tables = np.bincount(cells, minlength=self.weights.shape[1] * k * k).reshape(-1, k * k)
+        tables = (self.weights.astype(float) @ tables).reshape(-1, k, k)
+        tp = np.diagonal(tables, axis1=1, axis2=2)
+        fp, fn = tables.sum(axis=1) - tp, tables.sum(axis=2) - tp
+        return Counts(tp, fp, fn, tables.sum(axis=(1, 2))[:, None] - tp - fp - fn)
+
+    def average(self, values):
+        """Weighted means (n_sets,) of one number per sample; NaN without samples."""
+        n_units = self.weights.shape[1]
+        sizes = self.weights @ np.bincount(self.units, minlength=n_units)
+        return divide(self.weights @ np.bincount(self.units, values, n_units), sizes)
+
+    def summarise(self, values):
+        """Of (n_sets, k) the positive class's column, or the mean; NaN where any class is."""
+        positive = self.outcome.positive
+        return values.mean(axis=1) if positive is None else values[:, positive]
+
+
+def weigh_once(outcome):
+    """An outcome whose samples all count once.
+
+    Parameters
+    ----------
+    outcome : Outcome
+
+    Returns
+    -------
+    WeightedOutcome
+        With a single set of weights.
+    """
+    units = np.zeros(len(outcome.truth), dtype=int)
+    return WeightedOutcome(outcome, units, np.ones((1, 1), dtype=int))
+
+
+def divide(numerator, denominator):
+    """Elementwise quotient, NaN where the denominator is 0.
+
+    Parameters
+    ----------
+    numerator, denominator : array-like that broadcast to one shape
+
+    Returns
+    -------
+    ndarray of float
+    """
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    quotient = np.full(numerator.shape, np.nan)
+    return np.divide(numerator, denominator, out=quotient, where=denominator > 0)
