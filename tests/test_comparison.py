@@ -195,6 +195,7 @@ def test_class_missing_from_a_training_part():
         run(data=(X, y, groups))
 
 
+@pytest.mark.filterwarnings("ignore:.*could not be computed in folds")
 def test_class_missing_from_a_test_part():
     X, y, groups = make_patients(n_patients=8)
     with pytest.warns(UserWarning, match=r"test parts lack a class.*largest cv .* is 4"):
