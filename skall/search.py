@@ -9,15 +9,12 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import (
-    GridSearchCV,
-    RandomizedSearchCV,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-)
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import GridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 
 from skall.classifier import CNNClassifier
 from skall.classifier.parameters import VALUES
+from skall.complete_folds import CompleteGroupKFold, CompleteKFold, ThinnedFolds
 from skall.extras import import_extra
 from skall.parameters import check_values
 from skall.randomness import draw_seed
@@ -59,12 +56,13 @@ def make_search(
         How many combinations are tried: needed for ``"optuna"`` and for distributions, all of
         them by default for ``"halving"``, and not for ``"grid"``.
     cv : int, default=3
-        Folds, shuffled.
+        Folds, shuffled; fewer where a class has too few samples (groups) to be in every part of as
+        many. What a fold without a class gives would not be the same metric.
     scoring : str or callable, default="balanced_accuracy"
         As in scikit-learn; the larger the better.
     grouped : bool, default=False
-        Split with :class:`~sklearn.model_selection.StratifiedGroupKFold`, by the groups that
-        ``fit`` is given, instead of :class:`~sklearn.model_selection.StratifiedKFold`.
+        Split with :class:`~skall.complete_folds.CompleteGroupKFold`, by the groups that ``fit`` is
+        given, instead of :class:`~skall.complete_folds.CompleteKFold`.
         ``search.fit(X, y, groups=groups)`` brings them to this split;
         :func:`skall.routing.fit_with_groups` also to the estimator's own ``fit``, which needs them
         for early stopping.
@@ -105,11 +103,8 @@ def make_search(
     _check_space(estimator, space, strategy)
     trials = _check_trials(space, strategy, trials)
     seed = draw_seed(random_state)
-    splitter = StratifiedGroupKFold if grouped else StratifiedKFold
-    options = {
-        "scoring": scoring,
-        "cv": splitter(cv, shuffle=True, random_state=seed),
-    }
+    splitter = CompleteGroupKFold if grouped else CompleteKFold
+    options = {"scoring": scoring, "cv": splitter(cv, random_state=seed)}
     if strategy == "grid":
         return GridSearchCV(estimator, space, **options)
     options["random_state"] = seed
@@ -120,16 +115,13 @@ def make_search(
 
 
 def _make_halving(estimator, space, trials, options):
-    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-    from sklearn.model_selection import HalvingRandomSearchCV
-
     params = estimator.get_params()
     epochs = params.get("max_epochs")
     counted = {"unfreeze_after", "warmup_epochs"}
     needs_many = any(params.get(name) for name in counted)
     if epochs is not None and not needs_many and not {"max_epochs", *counted} & {*space}:
         options |= {"resource": "max_epochs", "max_resources": epochs}
-    return HalvingRandomSearchCV(
+    return HalvingSearch(
         estimator,
         space,
         n_candidates=trials,
@@ -137,6 +129,22 @@ def _make_halving(estimator, space, trials, options):
         return_train_score=False,
         **options,
     )
+
+
+class HalvingSearch(HalvingRandomSearchCV):
+    """A halving search that judges by whole test parts, also where samples are the resource.
+
+    Parameters as there; see :class:`~skall.complete_folds.ThinnedFolds`.
+    """
+
+    # scikit-learn's hook for the rounds, each of which has its own splitter.
+    def _run_search(self, evaluate_candidates, *, callback_ctx):
+        def evaluate(candidates, cv, **options):
+            if self.resource == "n_samples":
+                cv = ThinnedFolds(cv.base_cv, cv.fraction, cv.random_state)
+            return evaluate_candidates(candidates, cv, **options)
+
+        super()._run_search(evaluate, callback_ctx=callback_ctx)
 
 
 class OptunaSearch(RandomizedSearchCV):

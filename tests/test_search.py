@@ -12,6 +12,7 @@ import pytest
 from optuna_integration.sklearn import OptunaSearchCV
 from scipy.stats import loguniform
 from sklearn.datasets import make_classification
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
@@ -26,7 +27,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skall import CNNClassifier, compare
 from skall.comparison.candidates import BASELINES
+from skall.complete_folds import CompleteGroupKFold, CompleteKFold
 from skall.datasets import make_blood_cells
+from skall.metrics import scorers
 from skall.routing import fit_with_groups
 from skall.search import OptunaSearch, make_search
 
@@ -128,6 +131,94 @@ def test_make_search(strategy, trials, grouped, capfd):
     assert isinstance(search.cv, kind)
     assert search.cv.shuffle
     assert capfd.readouterr().err == ""
+
+
+def make_lopsided(n_patients=14, n_rare=3):
+    """Cells of a few healthy patients among others: features, labels, patients."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(n_patients), rng.integers(5, 25, size=n_patients))
+    y = np.where(groups < n_rare, "healthy", "ALL")
+    return (y == "ALL")[:, None] + rng.normal(size=(len(y), 3)), y, groups
+
+
+@pytest.mark.parametrize("n_rare", [2, 3, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_inner_folds_hold_every_class(n_rare, seed):
+    X, y, groups = make_lopsided(n_rare=n_rare)
+    folds = CompleteGroupKFold(3, random_state=seed)
+    pairs = list(folds.split(X, y, groups))
+    assert folds.get_n_splits(X, y, groups) == len(pairs) == min(3, n_rare)
+    for train, test in pairs:
+        assert len({*y[train]}) == len({*y[test]}) == 2
+        assert not {*groups[train]} & {*groups[test]}
+    assert sorted(np.concatenate([test for _, test in pairs])) == list(range(len(y)))
+
+
+def test_inner_folds_are_scikit_learns_where_those_will_do():
+    X, y, groups = make_lopsided(n_rare=7)
+    options = {"shuffle": True, "random_state": 0}
+    for kind, own, data in (
+        (StratifiedKFold, CompleteKFold, (X, y)),
+        (StratifiedGroupKFold, CompleteGroupKFold, (X, y, groups)),
+    ):
+        expected = kind(3, **options).split(*data)
+        for ours, theirs in zip(own(3, random_state=0).split(*data), expected, strict=True):
+            np.testing.assert_array_equal(np.concatenate(ours), np.concatenate(theirs))
+
+
+def test_inner_folds_that_do_not_exist():
+    X, y, groups = make_lopsided(n_rare=1)
+    with pytest.raises(ValueError, match=r"there are 1 groups of the class 'healthy'"):
+        CompleteGroupKFold(3, random_state=0).split(X, y, groups)
+    with pytest.raises(ValueError, match=r"there are 1 samples of the class 'b'"):
+        CompleteKFold(3, random_state=0).split(np.zeros(9), np.array(["a"] * 8 + ["b"]))
+
+
+class Chooser(DummyClassifier):
+    """Names the larger class always, or the right one where `honest`."""
+
+    def __init__(self, honest=False):
+        super().__init__()
+        self.honest = honest
+
+    def predict(self, X):
+        right = np.where(X[:, 0] > 0.5, "ALL", "healthy")
+        return right if self.honest else np.full(len(X), "ALL")
+
+
+@pytest.mark.parametrize("scoring", ["balanced_accuracy", scorers("ALL")["balanced_accuracy"]])
+@pytest.mark.parametrize(("strategy", "trials"), [("grid", None), ("halving", None), ("optuna", 4)])
+def test_a_fold_without_a_class_favours_nobody(strategy, trials, scoring):
+    """Over three folds, two of one class, whoever names that class alone would come first."""
+    X, y, groups = make_lopsided(n_rare=2)
+    search = make_search(
+        *(Chooser(), {"honest": [False, True]}),
+        **{"strategy": strategy, "trials": trials and 2, "scoring": scoring, "grouped": True},
+        random_state=0,
+    )
+    fit_with_groups(search, X, y, groups)
+    assert search.best_params_ == {"honest": True}
+    columns = ("param_honest", "mean_test_score")
+    scores = dict(zip(*(search.cv_results_[column] for column in columns), strict=True))
+    assert scores[False] == 0.5 < scores[True] < 0.9
+
+
+def test_halving_by_samples_judges_by_whole_test_parts():
+    X, y, _ = make_lopsided(n_rare=3)
+    judged, folds = [], []
+
+    def score(estimator, X, y):
+        judged.append((len(y), len({*y})))
+        return estimator.score(X, y)
+
+    search = make_search(
+        *(LogisticRegression(), {"C": [1e-3, 1e-2, 1e-1, 1, 10]}),
+        **{"strategy": "halving", "scoring": score, "random_state": 0},
+    )
+    search.fit(X, y)
+    folds = [len(test) for _, test in search.cv.split(X, y)]
+    assert search.resource == "n_samples" and search.n_resources_[0] < len(y) / 2
+    assert {*judged} == {(size, 2) for size in folds}
 
 
 def test_halving_gives_epochs_or_samples():
@@ -276,7 +367,8 @@ def test_nested_search_never_parts_a_patient(strategy, trials, monkeypatch):
     monkeypatch.setattr(CNNClassifier, "fit", fit)
     monkeypatch.setattr(CNNClassifier, "_predict_logits", predict)
     comparison = run(strategy, trials, {"lr": [1e-3, 1e-2, 1e-1]}, baselines=False)
-    assert len(fits) >= 2 * (3 * comparison.trials_["timm/test_resnet"] + 1)
+    # Two inner folds, not three: each class has two patients in a training part.
+    assert len(fits) >= 2 * (2 * comparison.trials_["timm/test_resnet"] + 1)
     assert all(len(judged) >= 1 for _, *judged in fits)
     for trained, *judged in fits:
         for rows in judged:
@@ -287,7 +379,7 @@ def test_nested_search_never_parts_a_patient(strategy, trials, monkeypatch):
         final = next(i for i, (_, *judged) in enumerate(fits) if set(judged[0]) == held_out)
         trained = set(fits[final][0])
         assert not trained & held_out
-        assert sum(set(rows[0]) < trained for rows in fits) >= 3 * 2
+        assert sum(set(rows[0]) < trained for rows in fits) >= 2 * 2
 
 
 def test_early_stopping_inside_a_nested_search_keeps_patients_together():
@@ -359,7 +451,7 @@ def test_folder_of_another_search(tmp_path, options, difference):
         ({"tune": None, "trials": 3}, ValueError, "there is no tune"),
         ({"strategy": "bayes"}, ValueError, "unknown strategy 'bayes'"),
         ({"estimators": {"a": LogisticRegression()}}, TypeError, "wrap your own"),
-        ({"groups": FOUR_PATIENTS}, ValueError, "cannot be split once more, into 3"),
+        ({"groups": FOUR_PATIENTS}, ValueError, "cannot be split once more: no two folds"),
     ],
     ids=str,
 )
