@@ -14,6 +14,8 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skall.labels import read_labels
+
 
 def fit_with_groups(estimator, X, y, groups=None):
     """Fit an estimator, and bring the groups to all that use them inside it.
@@ -35,7 +37,7 @@ def fit_with_groups(estimator, X, y, groups=None):
         number of folds, of it, a search or a calibration, becomes as many (or as many as a class
         has groups) of :class:`~sklearn.model_selection.StratifiedGroupKFold`.
     X, y
-        Samples and labels.
+        Samples and labels, which :func:`skall.labels.read_labels` reads.
     groups : array-like of shape (n_samples,), optional
 
     Returns
@@ -54,6 +56,7 @@ def fit_with_groups(estimator, X, y, groups=None):
     >>> fit_with_groups(search, cells.data, cells.target, cells.groups).n_splits_
     2
     """
+    y = read_labels(y)
     if groups is None:
         return estimator.fit(X, y)
     if has_fit_parameter(estimator, "groups"):
@@ -83,7 +86,7 @@ def _split_by_groups(estimator, y, groups):
     """Replace a number of folds, which would part groups, by as many or as there can be."""
     if estimator.cv is not None and not isinstance(estimator.cv, Integral):
         return
-    y, groups = np.asarray(y), np.asarray(groups)
+    groups = np.asarray(groups)
     n_groups = min(len(np.unique(groups[y == label])) for label in np.unique(y))
     if n_groups > 1:
         estimator.set_params(cv=StratifiedGroupKFold(min(estimator.cv or 5, n_groups)))

@@ -24,6 +24,7 @@ from skall.construction import build_extractor, compose_stages, measure_features
 from skall.device import resolve_device
 from skall.heads import make_head, pooling_of
 from skall.images.inputs import check_images
+from skall.labels import read_labels
 from skall.network import Network, find_fixed
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
@@ -328,7 +329,9 @@ class CNNClassifier(EpochTasks, CellNet):
                 "early_stopping=False, or fit"
             )
         images = check_images(self, X, reset=fresh)
-        known = np.unique(classes) if fresh and classes is not None else None
+        known = None
+        if fresh and classes is not None:
+            known = np.unique(read_labels(classes, "classes"))
         classes, codes = check_targets(self, y, len(images), known if fresh else self.classes_)
         weight = check_sample_weight(sample_weight, len(images))
         class_weight = weigh_classes(self.class_weight, classes, codes, weight)

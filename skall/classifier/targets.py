@@ -1,8 +1,10 @@
 """Targets, weights and groups: what comes with the images."""
 
 import numpy as np
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
+
+from skall.labels import read_labels
 
 
 def check_targets(estimator, y, n_samples, classes=None):
@@ -29,7 +31,7 @@ def check_targets(estimator, y, n_samples, classes=None):
             "needs the class of each image"
         )
     # validate_data, given y alone, forgets the names of X's columns.
-    y = column_or_1d(y, warn=True)
+    y = read_labels(y)
     assert_all_finite(y, input_name="y")
     if len(y) != n_samples:
         raise ValueError(f"X has {n_samples} rows and y {len(y)}; each image needs one label")

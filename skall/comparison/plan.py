@@ -35,6 +35,7 @@ from skall.comparison.tabulation import (
     tabulate_unlearnt,
 )
 from skall.comparison.tuning import check_search, describe_search, plan_search
+from skall.labels import read_labels
 from skall.metrics import check_scoring_names, resolve_pos_label
 from skall.randomness import draw_seed
 from skall.shortcuts import find_images
@@ -227,13 +228,13 @@ def make_plan(
 
 def _check_samples(X, y, groups):
     """Labels and groups as arrays, and the classes."""
-    y = column_or_1d(y)
+    y = read_labels(y)
     groups = None if groups is None else column_or_1d(groups)
     check_consistent_length(X, y, groups)
+    missing = [] if groups is None else np.flatnonzero(pd.isna(groups))
+    if len(missing):
+        raise ValueError(f"groups has no value in row {missing[0]}")
     for name, values in {"y": y, "groups": groups}.items():
-        missing = [] if values is None else np.flatnonzero(pd.isna(values))
-        if len(missing):
-            raise ValueError(f"{name} has no value in row {missing[0]}")
         for value in [] if values is None else pd.unique(values):
             if not str(value).isprintable():
                 raise ValueError(f"{name} holds {value!r}; give it a name of one line")
