@@ -1,5 +1,7 @@
 """Fitting: labels of any type, weights as copies, callbacks, going on, the history."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +9,10 @@ import torch
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 from skorch.dataset import ValidSplit
+from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
-from skall import CNNClassifier
+from skall import CNNClassifier, compare
 from skall.datasets import make_blood_cells
 
 CELLS = make_blood_cells(24, n_patients=6, image_size=32, random_state=0)
@@ -233,10 +236,67 @@ def test_a_fit_that_fails_is_forgotten(tmp_path):
     with pytest.raises(NotFittedError):
         net.predict(IMAGES)
     net = make_classifier(lr=1e30, max_epochs=3)
-    with pytest.raises(ValueError, match="not finite; try a learning rate below"):
+    with pytest.raises(ValueError, match="not finite"):
         net.fit(IMAGES, CODES)
     with pytest.raises(NotFittedError):
         net.predict(IMAGES)
+
+
+class Overflowing(nn.CrossEntropyLoss):
+    """Is not a number in some of its calls, in training or in validation."""
+
+    calls = 0
+
+    def __init__(self, in_training, when=lambda number: True):
+        super().__init__()
+        self.in_training = in_training
+        self.when = when
+
+    def forward(self, logits, targets):
+        loss = super().forward(logits, targets)
+        if self.training == self.in_training:
+            self.calls += 1
+            return loss * float("nan") if self.when(self.calls) else loss
+        return loss
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"criterion__when": lambda n: n == 8, "batch_size": 5}, "training loss of epoch 2 is"),
+        ({"criterion__in_training": False}, "validation loss of epoch 1 is"),
+        ({"criterion__in_training": False, "ema_decay": 0.9}, "validation loss of epoch 1 is"),
+        ({"criterion": nn.CrossEntropyLoss, "lr": 1e39}, "weights after epoch 1 are"),
+    ],
+    ids=["one batch", "validation", "average", "the last step"],
+)
+def test_what_is_not_finite_is_an_error(options, message):
+    """Early stopping took NaN for an epoch that is not better, and kept the last weights."""
+    if options.get("criterion") is None:
+        options = {"criterion": Overflowing, "criterion__in_training": True} | options
+        options = {"early_stopping": True} | options
+    else:
+        options = {"max_epochs": 1} | options
+    for precision, remedy in (("float32", ""), ("bfloat16", ", or precision='float32'")):
+        net = make_classifier(**{"lr": 1e-3, "precision": precision} | options)
+        rate = f"{net.lr:g}"
+        expected = f"{message} not finite (learning rate {rate}, precision {precision}); try a "
+        expected += f"learning rate below {rate}{remedy}"
+        with pytest.raises(ValueError, match=re.escape(expected) + "$"):
+            net.fit(IMAGES, CODES)
+        with pytest.raises(NotFittedError):
+            net.predict(IMAGES)
+
+
+def test_a_network_whose_loss_is_not_finite_fails_alone():
+    """In a comparison: its folds are NaN and named, and the other network's are there."""
+    networks = {"wild": make_classifier(lr=1e30), "tame": make_classifier()}
+    options = {"cv": 2, "random_state": 0, "verbose": 0, "baselines": False}
+    with pytest.warns(UserWarning, match="wild failed in every fold: ValueError: the training"):
+        comparison = compare(networks, IMAGES, CODES, **options)
+    assert set(comparison.failures_["estimator"]) == {"wild"}
+    known = comparison.scores_["value"].notna().groupby(comparison.scores_["estimator"]).all()
+    assert known.to_dict() == {"wild": False, "tame": True}
 
 
 def test_weights_from_a_file_renew_the_features_of_a_frozen_trunk(tmp_path):

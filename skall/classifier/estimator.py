@@ -381,6 +381,7 @@ class CNNClassifier(EpochTasks, CellNet):
                 self.notify("on_train_begin", X=dataset, y=None)
                 self.fit_loop(dataset, epochs=1 if once else self.max_epochs)
             self.notify("on_train_end", X=dataset, y=None)
+            self._check_weights()
         finally:
             self.n_iter_ = len(self.history_)
             self._put_away(keep_optimizer=once)

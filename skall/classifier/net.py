@@ -201,12 +201,27 @@ class CellNet(EpochLoop):
 
     def on_epoch_end(self, net, **datasets):
         # For the learning rate of `history`, and because NaN would only show in the predictions.
-        if not np.isfinite(self.history[-1, "batches", :, "train_loss"]).all():
-            raise ValueError(
-                f"the training loss of epoch {len(self.history)} is not finite; "
-                f"try a learning rate below {self.optimizer_.param_groups[0]['lr']:g}"
-            )
+        for part, words in (("train_loss", "training loss"), ("valid_loss", "validation loss")):
+            losses = [batch[part] for batch in self.history[-1]["batches"] if part in batch]
+            if not np.isfinite(losses).all():
+                self._refuse_infinite(f"the {words} of epoch {len(self.history)} is")
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+
+    def _check_weights(self):
+        """Raise where the last step, which no loss has seen, gave weights that are not finite."""
+        groups = self.optimizer_.param_groups
+        finite = [tensor.isfinite().all() for group in groups for tensor in group["params"]]
+        if finite and not torch.stack(finite).all():
+            self._refuse_infinite(f"the weights after epoch {len(self.history)} are")
+
+    def _refuse_infinite(self, what):
+        rate = max(group["lr"] for group in self.optimizer_.param_groups)
+        precision = self.module_.extractor.numerics.precision
+        other = "" if precision == "float32" else ", or precision='float32'"
+        raise ValueError(
+            f"{what} not finite (learning rate {rate:g}, precision {precision}); try a learning "
+            f"rate below {rate:g}{other}"
+        )
 
     def notify(self, method_name, **kwargs):
         # skorch's callbacks stop with the exception of Ctrl-C, which itself must reach the user.
