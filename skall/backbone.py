@@ -20,8 +20,9 @@ class Backbone:
         ``build(weights)`` returns the trunk, an :class:`torch.nn.Module` from float32 images
         ``(n, 3, h, w)`` to a feature map ``(n, c, h', w')`` or a vector ``(n, c)``. ``weights`` is
         None for random weights or ``"imagenet"`` for the published ones; a backbone that has none
-        raises ValueError. Networks whose output is a sequence of tokens or a channels-last map
-        return their pooled vector.
+        raises ValueError. A map is pooled by its mean over the places; networks that pool
+        otherwise, whose output is a sequence of tokens or a channels-last map, or that compute
+        more of what they have pooled, return their own vector.
     input_size : int, default=224
         Height and width, in pixels, of the images that the published weights were trained on.
     mean, std : tuple of 3 floats, default=ImageNet's

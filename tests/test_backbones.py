@@ -6,17 +6,30 @@ from importlib.metadata import entry_points
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from skall.backbone import Backbone
 from skall.backbones import shipped
+from skall.construction import build_extractor
 from skall.registry import GROUP, get_backbone
+from skall.trunk import TrunkPart
 from skall.weights import CLASSIFIERS
 
 SHIPPED = sorted(entry.name for entry in entry_points(group=GROUP) if entry.dist.name == "skall")
 # Whole networks of a few million parameters; the others are built with slow tests only.
 SMALL = {"squeezenet", "mobilenet", "mobilenetv2", "mobilenetv3_large", "resnet18"}
 EVERY = [pytest.param(name, marks=() if name in SMALL else pytest.mark.slow) for name in SHIPPED]
+# Half a second each; seconds; and those of 40 million parameters or more.
+QUICK = {"squeezenet", "mobilenetv2", "convnext_tiny"}
+LARGE = {"densenet201", "vgg16", "vgg19", "resnet101", "resnet101v2"}
+LARGE |= {f"efficientnet_b{number}" for number in range(4, 8)}
+ALL = [
+    pytest.param(name, marks=pytest.mark.slow if name in LARGE else pytest.mark.thorough)
+    if name not in QUICK
+    else name
+    for name in SHIPPED
+]
 # Smallest image, in pixels, that the published InceptionV3 takes.
 SMALLEST = {"inceptionv3": 75}
 
@@ -58,13 +71,16 @@ def test_registers_every_shipped_backbone():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", SHIPPED)
-def test_gives_a_feature_map_at_every_usual_size(name):
+def test_gives_features_at_every_usual_size(name):
     trunk = build_meta(name)
     sizes = {SMALLEST.get(name, 64), 224, get_backbone(name).input_size}
     shapes = {size: run_meta(trunk, size).shape for size in sorted(sizes)}
-    assert all(len(shape) == 4 and shape[0] == 2 for shape in shapes.values())
+    assert all(shape[0] == 2 for shape in shapes.values())
     assert len({shape[1] for shape in shapes.values()}) == 1
-    assert all(shape[2] == shape[3] >= 1 for shape in shapes.values())
+    if name == "convnext_tiny":  # which normalises what it has pooled
+        assert all(len(shape) == 2 for shape in shapes.values())
+    else:
+        assert all(shape[2] == shape[3] >= 1 for shape in shapes.values())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -107,24 +123,64 @@ def test_trunk_is_its_stages_and_trains(name):
     assert all(weight.grad is not None for weight in trunk.parameters())
 
 
-@pytest.mark.parametrize("name", ["squeezenet", "resnet18", "densenet121"])
-def test_trunk_ends_where_the_model_pools(name):
-    """The model's own pooling and classifier, put on the trunk, give the model's output."""
-    from torchvision.models import get_model
+def fill(model):
+    """Memory for a model of the meta device, with weights that keep its features in range.
 
-    backbone = get_backbone(name)
-    model = get_model(backbone.build.model).eval()
-    trunk = backbone.build(None).eval()
-    trunk.load_state_dict(model.state_dict(), strict=False)
-    images = torch.rand(2, 3, 96, 96)
+    Nothing has the value that a normalisation starts with, so that none can be lost unseen.
+    """
+    model.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        features = trunk(images)
-        if name == "squeezenet":
-            output = model.classifier(features).flatten(1)
-        else:
-            head = model.fc if name == "resnet18" else model.classifier
-            output = head(features.mean((2, 3)))
-        torch.testing.assert_close(output, model(images))
+        for name, tensor in model.state_dict().items():
+            if tensor.ndim > 1:
+                bound = (6 / tensor[0].numel()) ** 0.5
+                tensor.uniform_(-bound, bound, generator=generator)
+            elif name.endswith("bias") or name.endswith("mean"):
+                tensor.uniform_(-0.1, 0.1, generator=generator)
+            elif not name.endswith("num_batches_tracked"):
+                tensor.uniform_(0.8, 1.2, generator=generator)
+    return model.eval()
+
+
+def measure_pooled_map(model):
+    """Height of the map that a model of torchvision pools to."""
+    size = getattr(getattr(model, "avgpool", None), "output_size", 1)
+    return size if isinstance(size, int) else size[0]
+
+
+def take_features(model, images):
+    """What the library's own forward gives to the first weights of its classifier, pooled."""
+    if hasattr(model, "forward_head"):
+        return model.forward_head(model.forward_features(images), pre_logits=True)
+    taken = []
+    if hasattr(model, "fc"):
+        reader = model.fc
+    elif measure_pooled_map(model) > 1:
+        # Its fully connected layers take all places of a map.
+        reader = model.avgpool
+    else:
+        parts = model.classifier.modules()
+        reader = next(part for part in parts if isinstance(part, (nn.Linear, nn.Conv2d)))
+    reader.register_forward_pre_hook(lambda reader, inputs: taken.append(inputs[0].clone()))
+    model(images)
+    return taken[0].mean((2, 3)) if taken[0].ndim == 4 else taken[0]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_features_are_those_of_the_library_before_its_classifier(name, tmp_path):
+    model, *_ = build_library_model(get_backbone(name).build)
+    fill(model)
+    # Weights as they are published: of the whole model.
+    save_file(model.state_dict(), tmp_path / "whole.safetensors")
+    size = SMALLEST.get(name, 64)
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    extractor = build_extractor(name, tmp_path / "whole.safetensors", "avg")
+    with torch.no_grad():
+        expected = take_features(model, (images - extractor.mean) / extractor.std)
+        features = extractor(images)
+    assert features.shape == expected.shape and expected.std() > 0
+    bound = 1e-5 * expected.abs().max().item()
+    torch.testing.assert_close(features, expected, rtol=0, atol=bound)
 
 
 def test_inception_normalised_by_half_is_the_published_network():
@@ -178,7 +234,8 @@ def test_counts_are_the_published_ones(name):
     [
         ("test_resnet", 4),
         ("test_efficientnet", 4),
-        ("test_convnext", 4),
+        ("test_convnext", 2),  # normalises what it has pooled
+        ("mobilenetv3_small_050", 2),  # has a layer between pooling and classifier
         ("test_vit", 2),
         ("test_vit2", 2),  # would change the names of its weights without its pooling
         ("test_mambaout", 2),  # channels last
@@ -199,6 +256,28 @@ def test_any_timm_model_gives_a_map_or_a_vector(model, ndim):
         pooled = timm.create_model(model, num_classes=0).eval()
     assert output.shape[1] == run_meta(pooled, backbone.input_size).shape[1]
     assert set(trunk.state_dict()) == set(pooled.state_dict())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("test_resnet", "test_efficientnet", "test_convnext", "test_convnext2"),
+        *("test_byobnet", "mobilenetv3_small_050", "inception_next_atto"),
+    ],
+)
+def test_timm_models_pool_as_they_do_themselves(model):
+    import timm
+
+    with torch.device("meta"):
+        library = timm.create_model(model, num_classes=0)
+    fill(library)
+    trunk = get_backbone(f"timm/{model}").build(None).eval()
+    trunk.load_state_dict(library.state_dict())
+    images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected, features = library(images), TrunkPart(trunk, "avg")(images)
+    bound = 1e-5 * expected.abs().max().item()
+    torch.testing.assert_close(features, expected, rtol=0, atol=bound)
 
 
 def test_timm_names_are_checked():

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import torch
+from torch import nn
 
 from skall.backbone import Backbone
 from skall.backbones.stages import split_stages
@@ -15,15 +16,17 @@ from skall.backbones.stages import split_stages
 PREFIX = "timm/"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _HUB_TIMEOUT = 10  # seconds
+# timm's names of the mean over the places of a map.
+_MEANS = ("avg", "fast", "fastavg")
 
 
 @dataclass(frozen=True)
 class TimmTrunk:
     """Builds a timm model without its classifier.
 
-    The trunk gives the feature map ``(n, c, h', w')`` before pooling where the model has one. A
-    model of tokens, of channels-last maps, or that cannot do without its pooling gives the vector
-    ``(n, c)`` of its own pooling.
+    The trunk gives the feature map ``(n, c, h', w')`` before pooling where the model's own vector
+    is its mean. A model of tokens, of channels-last maps, that cannot do without its pooling or
+    that computes more of what it has pooled gives the vector ``(n, c)`` itself.
 
     Parameters
     ----------
@@ -55,23 +58,36 @@ class TimmTrunk:
 
 @cache
 def _gives_map(model: str) -> bool:
-    """Whether a model gives a channels-first map when its pooling is taken away.
+    """Whether a model's vector is the mean of a channels-first map that it gives without pooling.
 
     timm does not say so of every model; the shapes on the meta device cost no arithmetic, but
     half of the time of a fit on a few images. The answer depends on the name alone.
     """
     import timm
+    from timm.layers import SelectAdaptivePool2d
 
-    size = _input_size(timm.get_pretrained_cfg(model))
-    try:
-        with torch.device("meta"), torch.no_grad():
-            trunk = timm.create_model(model, num_classes=0, global_pool="").eval()
-            output = trunk(torch.empty(2, 3, size, size))
-    except AssertionError:
-        # So timm's models say that they cannot do without pooling.
-        return False
-    shape = getattr(output, "shape", ())
-    return len(shape) == 4 and shape[2] == shape[3] and shape[1] != shape[2]
+    with torch.device("meta"), torch.no_grad():
+        try:
+            timm.create_model(model, num_classes=0, global_pool="")
+        except AssertionError:
+            # So timm's models say that they cannot do without pooling.
+            return False
+        pooled = timm.create_model(model, num_classes=0).eval()
+        calls = []
+        for part in pooled.modules():
+            if isinstance(part, SelectAdaptivePool2d) or not any(part.children()):
+                part.register_forward_hook(lambda part, taken, given: calls.append((part, taken)))
+        size = _input_size(timm.get_pretrained_cfg(model))
+        pooled(torch.empty(2, 3, size, size))
+    # What comes after the pooling.
+    for part, taken in reversed(calls):
+        if isinstance(part, SelectAdaptivePool2d):
+            shape = taken[0].shape
+            is_map = len(shape) == 4 and shape[2] == shape[3] and shape[1] != shape[2]
+            return is_map and part.pool_type in _MEANS
+        if not isinstance(part, (nn.Identity, nn.Flatten, nn.Dropout)):
+            break
+    return False
 
 
 def _input_size(config) -> int:

@@ -15,8 +15,10 @@ _DOCUMENTATION = "https://docs.pytorch.org/vision/stable/models/generated/torchv
 
 @dataclass(frozen=True)
 class TorchvisionTrunk:
-    """Builds a torchvision classification model without its pooling and its classifier.
+    """Builds a torchvision classification model up to the first linear layer of its classifier.
 
+    The trunk gives the feature map ``(n, c, h', w')`` before pooling where what the linear layer
+    takes is its mean; a ConvNeXt, which normalises what it has pooled, gives the vector ``(n, c)``.
     The names of the trunk's weights are the model's own, so that a file with the weights of the
     whole model fits.
 
@@ -49,9 +51,14 @@ class TorchvisionTrunk:
 def _keep_trunk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     dropped = {"AuxLogits", "avgpool", "dropout", "fc", "classifier"}
     yield from ((name, child) for name, child in model.named_children() if name not in dropped)
-    if type(model).__name__ == "DenseNet":
+    kind = type(model).__name__
+    if kind == "DenseNet":
         # DenseNet's forward applies this one itself, between features and pooling.
         yield "relu", nn.ReLU(inplace=True)
+    elif kind == "ConvNeXt":
+        # Its classifier begins with the layer normalisation of what was pooled.
+        yield "avgpool", model.avgpool
+        yield "classifier", model.classifier[:-1]
 
 
 def torchvision_backbone(model: str, input_size: int = 224, **fields) -> Backbone:
