@@ -77,9 +77,13 @@ class Network(nn.Module):
         return TrunkPart(last, whole.pooling, whole.numerics)
 
     def forward(self, images=None, features=None):
-        """Logits ``(n, n_classes)`` of images, or of the features that the front made."""
+        """Logits ``(n, n_classes)`` of images, or of the features that the front made.
+
+        Where torch records gradients they reach the images, if those ask for them, and every
+        feature map, also those of a trunk that is fixed.
+        """
         if features is None:
-            features = self.extractor(images)
+            features = self.extractor(images, record=torch.is_grad_enabled())
         elif self.back is not None:
             features = self.back(features)
         return self.classify(features)
@@ -88,8 +92,9 @@ class Network(nn.Module):
         """Logits ``(n, n_classes)`` of all that comes before the head."""
         logits = self.head(features)
         if logits.shape[1] == 1:
-            # softmax over (0, z) is the sigmoid of z: one free logit, every loss for classes.
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+            # One free logit z, and every loss for classes: the softmax of (-z/2, z/2) is the
+            # sigmoid of z. Not (0, z), of which the first class has no gradient.
+            logits = torch.cat([-logits, logits], dim=1) / 2
         return logits
 
     def train(self, mode=True):

@@ -62,10 +62,28 @@ class FeatureExtractor(TrunkPart):
             values = torch.as_tensor(values, dtype=torch.float32).view(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
 
-    def forward(self, images):
-        """Features of images ``(n, 3, h, w)``, uint8 or float with 1 as white."""
+    def forward(self, images, record=False):
+        """Features of images.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            ``(n, 3, h, w)``, uint8 or float with 1 as white.
+        record : bool, default=False
+            Whether every feature map gets a gradient, even where neither the images nor the
+            weights before it ask for one.
+
+        Returns
+        -------
+        torch.Tensor
+            float32 ``(n, c, h', w')``, ``(n, c)`` or ``(n, c * h' * w')``, as it is pooled.
+        """
         white = 255 if images.dtype == torch.uint8 else 1
-        return super().forward(normalise(images, white * self.mean, white * self.std))
+        x = normalise(images, white * self.mean, white * self.std)
+        if record and not x.requires_grad:
+            # Not itself the leaf, which the trunk's first layer could not change in place.
+            x = x.requires_grad_().clone()
+        return super().forward(x)
 
     def with_trunk(self, trunk):
         """The same around another trunk."""

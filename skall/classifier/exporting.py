@@ -79,7 +79,7 @@ def export_model(classifier):
         )
     exported, size = _Exported(network).eval(), classifier.image_size_
     # Building and tracing draw random numbers.
-    with seeded(0):
+    with seeded(0), torch.no_grad():
         program = _export(exported, classifier.backbone, size)
     model = _serialize(program, _describe(classifier))
     check_model(model, exported, size)
