@@ -3,8 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
-from torch import nn
+if TYPE_CHECKING:
+    # Its import takes seconds, and names and sizes of backbones can be had without.
+    from torch import nn
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -42,11 +45,11 @@ class Backbone:
         For a field that is none of these.
     """
 
-    build: Callable[[str | None], nn.Module]
+    build: "Callable[[str | None], nn.Module]"
     input_size: int = 224
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-    stages: Callable[[nn.Module], Sequence[nn.Module]] | None = None
+    stages: "Callable[[nn.Module], Sequence[nn.Module]] | None" = None
     license: str | None = None
     url: str | None = None
 

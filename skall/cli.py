@@ -15,6 +15,7 @@ from skall.allocator import tune_allocator
 from skall.mistakes import is_mistake
 from skall.options import (
     DEFAULTS,
+    add_backbones_options,
     add_cache_options,
     add_classifier_options,
     add_compare_options,
@@ -164,9 +165,14 @@ def _make_parser(argv):
     cache.set_defaults(run=_show_cache)
     add_cache_options(cache)
     backbones = commands.add_parser(
-        "backbones", help="list the backbones", description="List the backbones and their size."
+        "backbones",
+        help="list the backbones",
+        description="List the backbones: parameters and multiply-accumulates of the trunk, the "
+        "shape of its features and the licence of its weights.",
+        allow_abbrev=False,
     )
     backbones.set_defaults(run=_list_backbones)
+    add_backbones_options(backbones)
     return parser
 
 
@@ -377,16 +383,25 @@ def _show_cache(arguments):
 
 def _list_backbones(arguments):
     """``skall backbones``."""
-    from skall.summary import describe_backbones
+    from skall.catalogue import describe_backbones
 
-    table = describe_backbones().map(_format_cell)
-    for column in table.columns.intersection(["source", "license", "url"]):
-        table[column] = table[column].str.ljust(table[column].str.len().max())
-    print(table.to_string())
+    table = describe_backbones()
+    if arguments.json:
+        print(table.reset_index().to_json(orient="records", indent=2))
+        return
+    broken = table["source"].str.startswith("error: ")
+    shown = table[~broken].drop(columns=["source", "url"]).map(_format_cell)
+    shown["license"] = shown["license"].str.ljust(shown["license"].str.len().max())
+    print(shown.to_string())
+    for name, error in table.loc[broken, "source"].items():
+        print(f"{name}: {error}")
+    print("\nWhere the weights come from: skall backbones --json. Models of timm go by timm/NAME.")
 
 
 def _format_cell(value):
-    """Whole numbers with thousands apart, nothing for what is not known."""
+    """Whole numbers with thousands apart, shapes as 512x7x7, nothing for what is not known."""
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
     if isinstance(value, float):
         return f"{value:,.0f}" if value == value else ""
     return f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)

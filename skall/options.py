@@ -123,6 +123,15 @@ def add_cache_options(parser):
     parser.add_argument("--clear", action="store_true", help="remove every array")
 
 
+def add_backbones_options(parser):
+    """The options of ``skall backbones``."""
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="as JSON, with the source of each network and the address of its weights",
+    )
+
+
 def _parse_size(text):
     """A number of gigabytes above 0."""
     with suppress(ValueError):

@@ -5,8 +5,6 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from torch import nn
-
 from skall.backbone import Backbone
 
 GROUP = "skall.backbones"
@@ -73,6 +71,11 @@ def get_backbone(name: str) -> Backbone:
     return _load(_find(name, tuple(sys.path)))
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a registered backbone is one of skall's own; errors as of :func:`get_backbone`."""
+    return _find(name, tuple(sys.path)).dist.name == "skall"
+
+
 def describe_source(name: str) -> str:
     """The package and version that a backbone comes from; empty for those of timm by name."""
     if name.startswith("timm/"):
@@ -99,6 +102,9 @@ def _find(name: str, path: tuple[str, ...]) -> EntryPoint:
 
 
 def _load(entry: EntryPoint) -> Backbone:
+    # Here, because whoever only asks for names needs no torch, whose import takes seconds.
+    from torch import nn
+
     try:
         loaded = entry.load()
     except Exception as exc:  # whatever the import of somebody else's code may raise

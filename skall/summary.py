@@ -1,6 +1,5 @@
 """How large a network is: parameters, operations, shapes."""
 
-import pandas as pd
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -9,7 +8,7 @@ from skall.construction import measure_features
 from skall.heads import make_head, pooling_of
 from skall.network import Network, find_fixed
 from skall.randomness import seeded
-from skall.registry import get_backbone, list_backbones
+from skall.registry import get_backbone
 from skall.trunk import FeatureExtractor, probe
 
 
@@ -138,30 +137,6 @@ def _count_slots(estimator):
     return sum(torch.is_tensor(value) and value.shape == weight.shape for value in state)
 
 
-def describe_backbones():
-    """The registered backbones and their size, at their own input size.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a backbone, with the columns ``source``, ``input_size`` (pixels), ``parameters``,
-        ``macs``, ``feature_shape``, ``license`` and ``url`` of the weights; a backbone that cannot
-        be built has its error as ``source``.
-    """
-    rows = {}
-    for name in list_backbones():
-        try:
-            rows[name] = _describe(get_backbone(name))
-        except Exception as exc:  # whatever somebody else's code may raise
-            message = " ".join(str(exc).splitlines()[:1])
-            rows[name] = {"source": f"error: {type(exc).__name__}: {message}"}
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS)
-    return table.rename_axis("backbone")
-
-
-_COLUMNS = ["source", "input_size", "parameters", "macs", "feature_shape", "license", "url"]
-
-
 def measure_backbone(backbone, size):
     """Size of a trunk of which nothing is trained.
 
@@ -187,11 +162,24 @@ def measure_backbone(backbone, size):
     }
 
 
-def _describe(backbone):
+def describe_backbone(name):
+    """A registered backbone and its size, found by building it.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    dict
+        With the columns of :func:`skall.catalogue.describe_backbones`.
+    """
+    backbone = get_backbone(name)
+    measured = measure_backbone(backbone, backbone.input_size)
     return {
         "source": getattr(backbone.build, "source", None) or _locate(backbone.build),
         "input_size": backbone.input_size,
-        **measure_backbone(backbone, backbone.input_size),
+        **{key: measured[key] for key in ("parameters", "macs", "feature_shape")},
         "license": backbone.license,
         "url": backbone.url,
     }

@@ -133,7 +133,7 @@ def fill(model):
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
             if tensor.ndim > 1:
-                bound = (6 / tensor[0].numel()) ** 0.5
+                bound = (3 / tensor[0].numel()) ** 0.5
                 tensor.uniform_(-bound, bound, generator=generator)
             elif name.endswith("bias") or name.endswith("mean"):
                 tensor.uniform_(-0.1, 0.1, generator=generator)

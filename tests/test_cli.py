@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from skall import CNNClassifier, __version__
+from skall import CNNClassifier, __version__, list_backbones
 from skall.cli import main
 from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
@@ -244,20 +244,35 @@ def test_images_without_patients(tmp_path, capsys):
 
 
 def test_backbones(monkeypatch, capsys):
-    table = pd.DataFrame(
-        {
-            "source": ["timm", "error: no"],
-            "input_size": [224, None],
-            "parameters": [11_689_512, None],
-            "license": [None, None],
-        },
-        index=pd.Index(["resnet18", "broken"], name="backbone"),
-    )
-    monkeypatch.setattr("skall.summary.describe_backbones", lambda: table)
+    names = ["resnet18", "broken", "efficientnet_b7"]
+    monkeypatch.setattr("skall.catalogue.list_backbones", lambda: names)
     assert main(["backbones"]) == 0
-    printed = capsys.readouterr().out
-    assert printed.splitlines()[2].split() == ["resnet18", "timm", "224", "11,689,512"]
-    assert printed.splitlines()[3].split() == ["broken", "error:", "no"]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[2].split() == [
+        *["resnet18", "224", "11,176,512", "1,813,561,344", "512x7x7", "BSD-3-Clause"]
+    ]
+    assert printed[3].split()[0] == "efficientnet_b7"
+    assert printed[4].startswith("broken: error: ValueError: unknown backbone 'broken'")
+    assert main(["backbones", "--json"]) == 0
+    rows = {row.pop("backbone"): row for row in json.loads(capsys.readouterr().out)}
+    assert list(rows) == names
+    assert rows["resnet18"]["url"].endswith("torchvision.models.resnet18.html")
+    assert rows["resnet18"]["source"] == "torchvision resnet18 (IMAGENET1K_V1)"
+    assert rows["broken"]["parameters"] is None and "unknown" in rows["broken"]["source"]
+
+
+def test_backbones_fit_a_terminal_and_need_no_torch():
+    # torch alone takes longer to import than the two seconds that the whole command may.
+    script = (
+        "import sys\nfrom skall.cli import main\nmain(['backbones'])\n"
+        "print([name for name in ('torch', 'torchvision', 'timm') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert done.pop() == "[]"
+    assert max(map(len, done)) <= 100
+    assert all(any(line.startswith(f"{name} ") for line in done) for name in list_backbones())
 
 
 def test_help_is_quick():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold, cross_validate
 
-from skall import CNNFeatures, get_estimator, list_backbones, summary
+from skall import CNNFeatures, catalogue, get_estimator, list_backbones
 from skall.datasets import make_blood_cells
 from skall.registry import GROUP
 from skall.testing import check_backbone
@@ -245,8 +245,8 @@ def test_broken_plugin_shows_its_own_error_when_it_is_used():
 @pytest.mark.usefixtures("bad_plugins")
 def test_plugins_are_described_good_and_bad(monkeypatch):
     names = ["squeezenet", "relu", "broken", "several", "no_module"]
-    monkeypatch.setattr(summary, "list_backbones", lambda: names)  # all of them take seconds
-    table = summary.describe_backbones()
+    monkeypatch.setattr(catalogue, "list_backbones", lambda: names)
+    table = catalogue.describe_backbones()
     assert list(table.index) == names
     assert table.loc["relu", ["source", "parameters", "feature_shape"]].tolist() == [
         *["bad_trunks.relu", 3 * 8 * 9 + 8, (8, 222, 222)]
