@@ -46,6 +46,25 @@ def resolve_device(device):
         ) from exc
 
 
+def describe_device(device):
+    """What tells a device from others whose numbers may differ in the last bits.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Returns
+    -------
+    str
+        As ``"cuda NVIDIA H100"``; of the CPU its widest instructions, as ``"cpu AVX512"``.
+    """
+    if device.type == "cuda":
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    if device.type == "cpu":
+        return f"cpu {torch.backends.cpu.get_cpu_capability()}"
+    return device.type
+
+
 def list_tensors(module):
     """Parameters and buffers of a module; those that parts share come more than once.
 

@@ -7,7 +7,6 @@ import warnings
 from contextlib import suppress
 from functools import cached_property
 from hashlib import blake2b
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
@@ -16,6 +15,7 @@ from zlib import crc32
 import numpy as np
 
 from skall.files import write_file, write_json
+from skall.versions import OF_IMAGES, list_versions
 
 # Another one, when a key no longer gives the same array.
 FORMAT = 3
@@ -64,9 +64,11 @@ class DiskStore:
     def _salt(self):
         # Here, because whoever only asks what a folder holds needs no torch.
         import torch
+        from PIL import features
 
         capability = torch.backends.cpu.get_cpu_capability()
-        parts = (FORMAT, *map(version, ("skall", "torch", "timm", "pillow")))
+        # What decodes JPEG is another version in other builds of the same Pillow.
+        parts = (FORMAT, list_versions(OF_IMAGES), features.version("libjpeg_turbo"))
         return repr((*parts, torch.get_num_threads(), platform.machine(), capability)).encode()
 
     def _path(self, key):

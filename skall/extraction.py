@@ -7,6 +7,7 @@ from random import Random
 import torch
 
 from skall.acceleration import accelerate
+from skall.device import describe_device
 from skall.feature_rows import LateRows
 from skall.read_ahead import read_ahead
 from skall.recycling import ACCELERATED, DIGESTS
@@ -66,7 +67,8 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
     """
     names = [None] * len(rows)
     if key is not None:
-        suffix = f"|{size}|{extractor.mean.device.type}|{extractor.numerics}|".encode()
+        place = describe_device(extractor.mean.device)
+        suffix = f"|{size}|{place}|{extractor.numerics}|".encode()
         suffix += key + (view.digest() if view else b"")
         names = [images.fingerprint(row) + suffix for row in rows]
     found = LateRows(len(rows))

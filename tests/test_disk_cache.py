@@ -20,6 +20,7 @@ from skall import (
     HandcraftedFeatures,
     ImagePreprocessor,
     row_blocks,
+    versions,
 )
 from skall.cache import get_store
 from skall.cli import main
@@ -50,6 +51,37 @@ def predict(paths, memory, trainable="head"):
 
 def forbid(*args):
     raise AssertionError("computed again")
+
+
+@pytest.mark.parametrize(
+    "package", ["skall", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-image"]
+)
+def test_another_version_computes_anew(tmp_path, monkeypatch, package):
+    DiskStore(tmp_path).put(b"key", np.arange(3))
+    assert DiskStore(tmp_path).get(b"key") is not None
+    known = versions.version
+    monkeypatch.setattr(versions, "version", lambda n: "99" if n == package else known(n))
+    assert DiskStore(tmp_path).get(b"key") is None
+
+
+@pytest.mark.parametrize("part", ["torch.backends.cpu.get_cpu_capability", "PIL.features.version"])
+def test_another_processor_or_decoder_computes_anew(tmp_path, monkeypatch, part):
+    DiskStore(tmp_path).put(b"key", np.arange(3))
+    monkeypatch.setattr(part, lambda *names: "other")
+    assert DiskStore(tmp_path).get(b"key") is None
+
+
+def test_features_of_another_device_are_computed_anew(paths, tmp_path, monkeypatch):
+    """Of the same kind, as those of two models of GPUs."""
+    store = get_store(tmp_path / "cache")
+    features = CNNFeatures("timm/test_resnet", memory=tmp_path / "cache", **TINY)
+    features.fit_transform(paths)
+    held = len(store)
+    features.fit_transform(paths)
+    assert len(store) == held
+    monkeypatch.setattr("skall.extraction.describe_device", lambda device: f"another {device}")
+    features.fit_transform(paths)
+    assert len(store) == held + 24
 
 
 @pytest.mark.parametrize("trainable", ["head", "all"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,15 +12,18 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from skall import CNNClassifier, ImagePreprocessor, compare
+from skall import CNNClassifier, CNNFeatures, ImagePreprocessor, compare, versions
+from skall.comparison.fingerprint import describe_call
 from skall.comparison.folds import make_folds
 from skall.comparison.record import Record
 from skall.datasets import make_blood_cells
+from skall.precision import Numerics
 
 SCRIPT = """
 import sys, time
@@ -86,6 +90,90 @@ def test_killed_process_loses_the_fold_under_way_alone(tmp_path):
     run(whole, estimators={"slow": LogisticRegression()}, cv=4)
     for table in ("scores.csv", "predictions.csv"):
         assert (out / table).read_bytes() == (whole / table).read_bytes()
+
+
+class Counted(LogisticRegression):
+    """Counts its fits, of all copies together."""
+
+    fits = 0
+
+    def fit(self, X, y):
+        type(self).fits += 1
+        return super().fit(X, y)
+
+
+def test_estimators_come_and_go(tmp_path, monkeypatch):
+    """What is finished stays, and the table has the estimators of the call."""
+    monkeypatch.setattr(Counted, "fits", 0)
+    first, second, third = Counted(), Counted(C=0.5), Counted(C=0.1)
+    both = run(tmp_path, estimators={"first": first, "second": second})
+    assert Counted.fits == 6
+    lost = run(tmp_path, estimators={"second": second})
+    assert Counted.fits == 6 and lost.table().index.tolist() == ["second"]
+    assert pd.read_csv(tmp_path / "scores.csv")["estimator"].unique().tolist() == ["second"]
+    gained = run(tmp_path, estimators={"third": third, "first": first}, baselines=True)
+    assert Counted.fits == 9
+    assert set(gained.table().index) == {"first", "third", "dummy"}
+    again = run(tmp_path, estimators={"first": first, "second": second})
+    assert Counted.fits == 9
+    pd.testing.assert_frame_equal(again.scores_, both.scores_, check_exact=True)
+    pd.testing.assert_frame_equal(again.predictions_, both.predictions_, check_exact=True)
+    # One that was not asked for meanwhile is known all the same.
+    expected = "another comparison: estimator 'third', C: 0.1 there, 0.2 now. Give"
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        run(tmp_path, estimators={"third": Counted(C=0.2)})
+    with pytest.raises(ValueError, match="'first' there, whose folder is the same to systems"):
+        run(tmp_path, estimators={"First": first})
+    assert Counted.fits == 9
+
+
+PACKAGES = ["skall", "torch", "torchvision", "timm", "skorch", "pillow", "scikit-learn", "numpy"]
+PACKAGES += ["scipy", "imbalanced-learn", "scikit-image"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_another_version_is_another_comparison(tmp_path, monkeypatch, package):
+    run(tmp_path)
+    known = versions.version
+    monkeypatch.setattr(versions, "version", lambda n: "99" if n == package else known(n))
+    expected = (
+        rf"another comparison: version of {package}: \S+ there, 99 now\..*packages and device"
+    )
+    with pytest.raises(ValueError, match=expected):
+        run(tmp_path)
+
+
+def describe(estimator, by_name=False):
+    keys = describe_call({"a": estimator}, [[0]], [0], None, [], by_name=by_name)
+    return {key: value for key, value in keys.items() if key.startswith("estimator 'a'")}
+
+
+def test_device_and_precision_are_part_of_a_network(monkeypatch):
+    """Of each, also inside a pipeline, as they are here and not as they are asked for."""
+    network = CNNClassifier("timm/test_resnet", weights=None)
+    piped = make_pipeline(CNNFeatures("timm/test_resnet", precision="bfloat16"), Counted())
+    key = "estimator 'a', computed"
+    here = f"cpu {torch.backends.cpu.get_cpu_capability()}"
+    assert describe(network)[key].startswith(here)
+    assert describe(network) != describe(network, by_name=True)
+    assert key not in describe(Counted())
+    assert "bfloat16" in describe(piped)[key]
+    auto = describe(network)[key]
+    monkeypatch.setattr(
+        "skall.comparison.fingerprint.choose_numerics",
+        lambda precision, backbone, device: Numerics("bfloat16"),
+    )
+    assert describe(network)[key] != auto
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "older")
+    assert describe(network)[key].startswith("cpu older")
+
+
+def test_packages_of_an_estimator_are_part_of_it():
+    """Of a plugin, and of a classifier that is neither skall's nor scikit-learn's."""
+    described = describe(CNNClassifier("resnet18", weights=None))
+    assert described["estimator 'a', computed"].startswith("skall 0")
+    foreign = type("Foreign", (Counted,), {"__module__": "optuna.classifiers"})
+    assert "estimator 'a', version of optuna" in describe(foreign())
 
 
 def make_lock(out, **changes):

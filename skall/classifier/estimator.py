@@ -294,6 +294,12 @@ class CNNClassifier(EpochTasks, CellNet):
         -------
         CNNClassifier
             The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a loss of training or validation, or a weight after the last step, is not finite,
+            with the epoch, the learning rate and the precision; and for what cannot be trained on.
         """
         fresh = not (self.warm_start and self.initialized_)
         return self._learn(X, y, sample_weight, groups, fresh=fresh)

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 from skall.classifier import CNNClassifier
-from skall.comparison.evaluation import find_last
+from skall.comparison.parts import find_last, list_parts
 from skall.features import CNNFeatures
 from skall.images.transformer import ImageTransformer
 from skall.preprocessing import StainNormalizer
@@ -49,8 +49,7 @@ def list_readers(estimator):
     -------
     list of estimator
     """
-    parts = [estimator, *estimator.get_params(deep=True).values()]
-    return list({id(part): part for part in parts if isinstance(part, KEEPERS)}.values())
+    return list_parts(estimator, KEEPERS)
 
 
 def _list_keepers(estimator):

@@ -9,9 +9,9 @@ from joblib import Parallel, delayed, effective_n_jobs
 
 from skall.allocator import tune_allocator
 from skall.comparison.caching import cached_in
-from skall.comparison.description import find_networks
-from skall.comparison.evaluation import evaluate_fold, find_last
+from skall.comparison.evaluation import evaluate_fold
 from skall.comparison.failures import check_error_score, check_some_succeeded, make_failure
+from skall.comparison.parts import find_last, find_networks
 from skall.comparison.plan import make_plan
 from skall.comparison.progress import Progress, watch
 from skall.comparison.record import Record
@@ -76,8 +76,9 @@ def compare(
     out : path-like, optional
         Folder for ``report.html``, ``scores.csv``, ``predictions.csv``, ``table.csv``,
         ``accuracy.png`` and what else :meth:`Comparison.write` writes. Every finished fold is
-        written there at once, and the same call goes on where it was stopped. Meanwhile no other
-        process can take the folder. :meth:`Comparison.read` reads it again.
+        written there at once, and the same call goes on where it was stopped; one with other
+        estimators beside keeps what is finished of those before, also of what it does not ask for.
+        Meanwhile no other process can take the folder. :meth:`Comparison.read` reads it again.
 
         The estimators of skall whose ``memory`` is ``"auto"`` keep what they decode and what
         frozen trunks compute in the folder ``cache`` there, 20 GB at most, so that all folds and
@@ -124,8 +125,9 @@ def compare(
     ------
     ValueError
         For a backbone, metric, label or fold that is not possible, for an image that cannot be
-        read, and where `out` holds another comparison, or another process uses it. Nothing has
-        been trained then.
+        read, and where `out` holds another comparison (other samples, folds, metrics, parameters
+        of an estimator, versions of packages, device or precision; the message says which), or
+        another process uses it. Nothing has been trained then.
     TypeError
         For estimators that are no classifiers, and parameters that nothing takes.
     RuntimeError

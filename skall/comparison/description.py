@@ -3,7 +3,6 @@
 import os
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import version
 from numbers import Integral
 
 import torch
@@ -11,17 +10,12 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from skall.classifier import CNNClassifier
 from skall.comparison.fingerprint import describe_value
+from skall.comparison.parts import find_networks
 from skall.device import resolve_device
-from skall.features import CNNFeatures
 from skall.precision import choose_numerics
 from skall.registry import get_backbone
 from skall.summary import measure_backbone, summarize
-
-PACKAGES = (
-    *("skall", "torch", "torchvision", "timm", "skorch", "scikit-learn", "imbalanced-learn"),
-    *("numpy", "scipy", "pandas", "pillow"),
-)
-
+from skall.versions import PACKAGES, list_versions
 
 # Parameters that hold estimators, which are described themselves.
 PARTS = ("steps", "transformer_list", "transformers", "estimators")
@@ -71,22 +65,6 @@ def _is_plain(value):
     if isinstance(value, (list, tuple, set)):
         return len(value) <= 50 and all(map(_is_plain, value))
     return value is None or isinstance(value, (bool, int, float, str))
-
-
-def find_networks(estimator):
-    """The classifiers and feature extractors of skall that an estimator is or holds.
-
-    Parameters
-    ----------
-    estimator : estimator
-
-    Returns
-    -------
-    list of CNNClassifier or CNNFeatures
-    """
-    parts = [estimator, *estimator.get_params(deep=True).values()]
-    networks = {id(p): p for p in parts if isinstance(p, (CNNClassifier, CNNFeatures))}
-    return list(networks.values())
 
 
 def describe_network(estimator, n_classes):
@@ -161,12 +139,13 @@ def describe_protocol(**settings):
     -------
     dict
     """
+    versions = list_versions([*PACKAGES, "pandas"])
     return {
         **settings,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "Python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
+            **{package: known for package, known in versions.items() if known},
         },
         "machine": {
             "system": platform.platform(),

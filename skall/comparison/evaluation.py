@@ -6,14 +6,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-
-# The base class of scikit-learn's searches has no public name.
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
 from skall.classifier import CNNClassifier
+from skall.comparison.parts import find_last, find_search
 from skall.metrics import compute_metrics
 from skall.metrics.columns import spread_columns
 from skall.routing import fit_with_groups
@@ -92,7 +89,7 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
     network = find_last(estimator)
     if hasattr(network, "history_frame_"):
         result["history"] = network.history_frame_.to_dict("list")
-    search = _find_search(estimator)
+    search = find_search(estimator)
     if search is not None:
         chosen = search.best_params_.items()
         result["best_params"] = {parameter: _make_plain(value) for parameter, value in chosen}
@@ -122,28 +119,6 @@ def measure_peak_memory():
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # macOS counts bytes, every other system KiB.
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def find_last(estimator):
-    """The estimator that a pipeline ends in, or a search has chosen or chooses among.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted or not.
-    """
-    if hasattr(estimator, "best_estimator_"):
-        return find_last(estimator.best_estimator_)
-    if isinstance(estimator, BaseSearchCV):
-        return find_last(estimator.estimator)
-    return find_last(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
-
-
-def _find_search(estimator):
-    """The fitted search that an estimator is, or that a pipeline ends in."""
-    if hasattr(estimator, "best_params_"):
-        return estimator
-    return _find_search(estimator[-1]) if isinstance(estimator, Pipeline) else None
 
 
 def _make_plain(value):

@@ -3,16 +3,22 @@
 import inspect
 import os
 import pickle
-from importlib.metadata import version
+from importlib.metadata import packages_distributions
 
 import joblib
 
+from skall.comparison.parts import find_networks, list_parts
+from skall.device import describe_device, resolve_device
 from skall.images.rows import FileImages
+from skall.precision import choose_numerics
+from skall.registry import describe_source
+from skall.versions import list_versions
 
-_VERSIONS = ("skall", "torch", "scikit-learn")
+# Modules whose packages are named once for all, or that have none.
+_KNOWN = {"skall", "sklearn", "skorch", "imblearn", "torch", "torchvision", "numpy", "builtins"}
 
 
-def describe_call(estimators, X, y, groups, folds, images=None, **settings):
+def describe_call(estimators, X, y, groups, folds, images=None, *, by_name=False, **settings):
     """What decides the numbers of a comparison, as a flat dict of texts.
 
     Parameters
@@ -24,27 +30,59 @@ def describe_call(estimators, X, y, groups, folds, images=None, **settings):
     folds : list of Fold
     images : Images, optional
         X, where it holds images.
+    by_name : bool, default=False
+        Whether the estimators take the seed of the fold.
     **settings
         Further values that JSON can hold.
     """
-    parameters = {
-        f"estimator {name!r}, {parameter}": describe_value(value)
+    own = {
+        f"{start_of(name)}{key}": value
         for name, estimator in estimators.items()
-        for parameter, value in {"class": type(estimator), **estimator.get_params()}.items()
-        if parameter not in ("verbose", "memory", "keep_on_device")
+        for key, value in _describe_estimator(estimator, by_name).items()
     }
     paths = images.paths if isinstance(images, FileImages) else []
     return {
-        **{f"version of {package}": version(package) for package in _VERSIONS},
+        **{f"version of {package}": version for package, version in list_versions().items()},
         **settings,
         "estimators": list(estimators),
-        **parameters,
+        **own,
         "X": joblib.hash(X),
         "files": {path: _describe_state(path) for path in paths},
         "y": joblib.hash(y),
         "groups": joblib.hash(groups),
         "folds": {fold.title: joblib.hash((fold.train, fold.test)) for fold in folds},
     }
+
+
+def start_of(name):
+    """How the keys of an estimator begin."""
+    return f"estimator {name!r}, "
+
+
+def _describe_estimator(estimator, by_name):
+    """Parameters, versions of packages of their own, and how networks are computed, as texts."""
+    params = {"class": type(estimator), **estimator.get_params()}
+    described = {
+        key: describe_value(value)
+        for key, value in params.items()
+        if key not in ("verbose", "memory", "keep_on_device")
+    }
+    described["seed"] = "the fold's" if by_name else "its own"
+    foreign = {type(part).__module__.partition(".")[0] for part in list_parts(estimator)} - _KNOWN
+    distributions = packages_distributions() if foreign else {}
+    packages = {name for module in foreign for name in distributions.get(module, ())}
+    versions = list_versions(sorted(packages))
+    described |= {f"version of {package}": version for package, version in versions.items()}
+    networks = [_describe_network(network) for network in find_networks(estimator)]
+    return described | ({"computed": "; ".join(networks)} if networks else {})
+
+
+def _describe_network(network):
+    """Package, device and precision of a network as they are here."""
+    device = resolve_device(network.device)
+    numerics = choose_numerics(network.precision, network.backbone, device)
+    parts = [describe_source(network.backbone), describe_device(device)]
+    return ", ".join(filter(None, [*parts, numerics.precision, numerics.memory_format]))
 
 
 def _describe_state(path):

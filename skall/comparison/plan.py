@@ -17,10 +17,10 @@ from skall.comparison.description import (
     describe_estimators,
     describe_protocol,
 )
-from skall.comparison.evaluation import find_last
 from skall.comparison.fingerprint import describe_call
 from skall.comparison.folds import list_parted, make_folds, warn_of_unused_patients
 from skall.comparison.inspection import check_pixels, measure_images
+from skall.comparison.parts import find_last
 from skall.comparison.results import Comparison
 from skall.comparison.tabulation import (
     count_trials,
@@ -222,7 +222,7 @@ def make_plan(
         n_threads=n_threads,
         protocol=dealt | settings,
         about=describe_estimators(candidates, beaten, len(classes)),
-        call=describe_call(candidates, X, y, groups, folds, images, **settings),
+        call=describe_call(candidates, X, y, groups, folds, images, by_name=by_name, **settings),
     )
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from skall.classifier import CNNClassifier
 from skall.classifier.persistence import is_saved
+from skall.comparison.fingerprint import start_of
 from skall.comparison.lock import Lock
 from skall.files import write_json
 
@@ -56,29 +57,46 @@ class Record:
             yield
 
     def begin(self, fingerprint):
-        """Take the folder for one comparison.
+        """Take the folder for one comparison, which may add estimators to those of before.
+
+        What estimators that are not asked for now have left stays for a later call.
 
         Raises
         ------
         ValueError
             If it holds another one; the message says what differs.
         """
-        if self.earlier is None or not any(self.folder.glob("folds/*/*.json")):
+        if not any(self.folder.glob("folds/*/*.json")):
             self.earlier = None
-            write_json(self._fingerprint, fingerprint, indent=1)
-            return
-        # Of an estimator that only one of the two has, the name says enough.
-        shared = {*self.earlier, *fingerprint} - _list_own(self.earlier, fingerprint)
+        earlier = self.earlier or {"estimators": []}
+        if self.earlier:
+            self._compare(earlier, fingerprint)
+        names = [*dict.fromkeys([*earlier["estimators"], *fingerprint["estimators"]])]
+        together = earlier | fingerprint | {"estimators": names}
+        if together != self.earlier:
+            write_json(self._fingerprint, together, indent=1)
+
+    def _compare(self, earlier, fingerprint):
+        """Raise where what decides the numbers of both calls differs."""
+        only_one = {*earlier["estimators"]} ^ {*fingerprint["estimators"]}
+        apart = ("estimators", *map(start_of, only_one))
         differences = [
-            _explain(key, self.earlier.get(key), fingerprint.get(key))
-            for key in fingerprint | self.earlier
-            if key in shared and self.earlier.get(key) != fingerprint.get(key)
+            _explain(key, earlier.get(key), fingerprint.get(key))
+            for key in fingerprint | earlier
+            if earlier.get(key) != fingerprint.get(key) and not key.startswith(apart)
+        ]
+        folded = {name.casefold(): name for name in earlier["estimators"]}
+        differences += [
+            f"estimator {name!r}: {folded[name.casefold()]!r} there, whose folder is the same to "
+            "systems that ignore case"
+            for name in fingerprint["estimators"]
+            if folded.get(name.casefold(), name) != name
         ]
         if differences:
             raise ValueError(
                 f"the folder {str(self.folder)!r} holds another comparison: "
                 f"{'; '.join(differences)}. Give another folder as `out`, delete this one, or "
-                "repeat the same call to resume"
+                "repeat the same call, with the same packages and device, to resume"
             )
 
     def path(self, name, fold):
@@ -87,7 +105,7 @@ class Record:
 
     def read(self, name, fold, has_network=False):
         """That result, or None before it is finished, with its network where weights are kept."""
-        if self.earlier is None:
+        if self.earlier is None or name not in self.earlier["estimators"]:
             return None
         path = self.path(name, fold)
         result = _read_json(path)
@@ -138,13 +156,6 @@ def _is_result(content, n_samples):
     if not isinstance(content, dict) or not {"scores", "proba", "seconds"} <= content.keys():
         return False
     return content["proba"] is None or len(content["proba"]) == n_samples
-
-
-def _list_own(earlier, fingerprint):
-    """The keys of estimators that only one of two fingerprints has."""
-    names = {*earlier["estimators"]} ^ {*fingerprint["estimators"]}
-    starts = tuple(f"estimator {name!r}, " for name in names)
-    return {key for key in earlier | fingerprint if key.startswith(starts)}
 
 
 def _read_json(path):
