@@ -44,10 +44,10 @@ def make_scores(metric="accuracy", n_repeats=1, n_folds=10, seed=0, **means):
 def make_predictions(n=60, k=2, n_repeats=1, n_folds=10, **skills):
     rng = np.random.default_rng(0)
     y = np.arange(n) % k
+    orders = [rng.permutation(n) for _ in range(n_repeats)]
     rows = []
     for name, skill in skills.items():
-        for repeat in range(n_repeats):
-            order = rng.permutation(n)
+        for repeat, order in enumerate(orders):
             logits = rng.normal(size=(n, k)) + skill * np.eye(k)[y]
             proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
             columns = {f"proba_{label}": proba[order, label] for label in range(k)}
@@ -131,13 +131,30 @@ def test_tests_over_samples_use_the_first_repeat():
     first = predictions[predictions["repeat"] == 0].sort_values("sample")
     y = np.arange(60) % 2
     parts = [first[first["estimator"] == name] for name in "ab"]
-    score = [part["proba_1"].to_numpy() for part in parts]
+    score, folds = [part["proba_1"].to_numpy() for part in parts], parts[0]["fold"]
     table = run(scores, predictions, method="delong", pos_label=1)
-    assert tuple(table.loc[0, COLUMNS[4:9]]) == pytest.approx(delong_test(y == 1, *score))
+    expected = delong_test(y == 1, *score, folds=folds)
+    assert tuple(table.loc[0, COLUMNS[4:9]]) == pytest.approx(expected)
     assert table.loc[0, "conclusion"] == "a is better than b"
     table = run(scores, predictions, method="mcnemar")
     expected = mcnemar_test(*[(s > 0.5) == (y == 1) for s in score])
     assert tuple(table.loc[0, COLUMNS[4:9]]) == pytest.approx(expected)
+
+
+def test_delong_ranks_within_folds():
+    predictions = make_predictions(a=2, b=0.5)
+    scores = make_scores(a=0.9, b=0.6)
+    expected = run(scores, predictions, method="delong", pos_label=1)
+    # Another scale in each fold, as each fold's own network has.
+    part = predictions["estimator"] == "a"
+    scaled = predictions["proba_1"] / 20 + predictions["fold"] / 11
+    predictions["proba_1"] = predictions["proba_1"].where(~part, scaled)
+    predictions["proba_0"] = 1 - predictions["proba_1"]
+    got = run(scores, predictions, method="delong", pos_label=1)
+    assert got.loc[0, "difference"] == pytest.approx(expected.loc[0, "difference"])
+    predictions.loc[part, "fold"] = predictions.loc[part, "fold"].to_numpy()[::-1]
+    with pytest.raises(ValueError, match="not tested in the same folds"):
+        run(scores, predictions, method="delong", pos_label=1)
 
 
 def test_mcnemar_of_several_classes_and_stored_labels():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from skall.statistics import auc_interval, delong_test, mcnemar_test, proportion_interval
 
@@ -128,6 +129,82 @@ def test_delong_in_groups_of_both_classes_has_the_spread_of_new_groups():
         high.append(result.high)
     half_width = 1.96 * np.std(estimates)
     assert np.mean(np.subtract(high, low)) / 2 == pytest.approx(half_width, rel=0.1)
+
+
+def test_one_fold_is_no_fold():
+    folds = np.zeros(len(OUTCOME))
+    expected = delong_test(OUTCOME, ALBUMIN, PROTEIN)
+    assert delong_test(OUTCOME, ALBUMIN, PROTEIN, None, folds) == pytest.approx(expected)
+
+
+def draw_folds(rng, n_patients=60, n_folds=5, n_cells=8, effect=1.0):
+    """Cells of patients of one class each, dealt to folds whose estimators have own scales."""
+    patients = np.repeat(np.arange(n_patients), n_cells)
+    folds = patients % n_folds
+    # From a sixth to five sixths of a fold's patients are of the class.
+    place = np.arange(n_patients) // n_folds
+    y = (place < np.linspace(2, 10, n_folds)[np.arange(n_patients) % n_folds])[patients]
+    scores = 1.5 * y + effect * rng.normal(size=n_patients)[patients] + rng.normal(size=len(y))
+    # As a training part with few of the class has them: lower where the fold holds many.
+    return y, scores - 0.5 * folds, patients, folds
+
+
+def test_areas_of_folds_are_not_ranked_against_each_other():
+    y, scores, patients, folds = draw_folds(np.random.default_rng(0))
+    areas, weights = [], []
+    for fold in range(5):
+        of_class, others = y & (folds == fold), ~y & (folds == fold)
+        areas.append((scores[of_class][:, None] > scores[others]).mean())
+        weights.append(of_class.sum() * others.sum())
+    low, high = auc_interval(y, scores, patients, folds)
+    assert (low + high) / 2 == pytest.approx(np.average(areas, weights=weights))
+    # Another scale in each fold changes nothing.
+    scales = np.exp(scores) * 10.0**folds - folds
+    assert auc_interval(y, scales, patients, folds) == pytest.approx((low, high))
+    pooled = auc_interval(y, scores, patients)
+    assert sum(pooled) / 2 < (low + high) / 2 - 0.05
+
+
+def test_area_of_a_dummy_over_folds_of_other_shares_is_a_half():
+    y, _, patients, folds = draw_folds(np.random.default_rng(0))
+    shares = np.array([1 - y[folds == fold].mean() for fold in range(5)])
+    assert auc_interval(y, shares[folds], patients, folds) == (0.5, 0.5)
+    assert auc_interval(y, shares[folds], patients)[1] < 0.4
+    good = y + np.random.default_rng(1).normal(size=len(y))
+    result = delong_test(y, good, shares[folds], patients, folds)
+    low, high = auc_interval(y, good, patients, folds)
+    assert result.difference == pytest.approx((low + high) / 2 - 0.5)
+
+
+def test_folds_without_a_class_have_no_pairs():
+    y, scores, patients, folds = draw_folds(np.random.default_rng(0))
+    rows = ~((folds == 3) & y)
+    kept = rows & (folds != 3)
+    expected = auc_interval(y[kept], scores[kept], patients[kept], folds[kept])
+    assert auc_interval(y[rows], scores[rows], patients[rows], folds[rows]) == expected
+    with pytest.raises(ValueError, match="in folds that hold both, got 0"):
+        auc_interval([0, 0, 1, 1], [1, 2, 3, 4], folds=[0, 0, 1, 1])
+
+
+@pytest.mark.thorough
+def test_interval_over_folds_has_the_spread_of_new_patients():
+    rng = np.random.default_rng(0)
+    n_draws = 400
+    # Two scores of other patients differ by 1.5 and four deviations of variance 1.
+    truth = stats.norm.cdf(1.5 / np.sqrt(4))
+    estimates, widths, n_covered = [], [], 0
+    for _ in range(n_draws):
+        low, high = auc_interval(*draw_folds(rng))
+        estimates.append((low + high) / 2)
+        widths.append(high - low)
+        n_covered += low <= truth <= high
+    assert np.mean(estimates) == pytest.approx(truth, abs=4 * np.std(estimates) / n_draws**0.5)
+    # A standard deviation of n draws has the relative error 1 / sqrt(2 n): 3 of them.
+    bound = 3 / (2 * n_draws) ** 0.5
+    assert np.mean(widths) / 2 == pytest.approx(1.96 * np.std(estimates), rel=bound)
+    # The variance of some 30 patients a class: t instead of normal quantiles, and 3 errors more.
+    expected = 1 - 2 * stats.t.sf(1.96, 29)
+    assert n_covered / n_draws >= expected - 3 * (expected * (1 - expected) / n_draws) ** 0.5
 
 
 def test_delong_at_its_limits():

@@ -58,8 +58,8 @@ def test_estimators(
 default="corrected_t"
         See :func:`corrected_t_test`, :func:`five_by_two_t_test`, :func:`five_by_two_f_test`,
         :func:`mcnemar_test`, :func:`delong_test`, :func:`friedman_test`, :func:`bayesian_t_test`.
-        McNemar's and DeLong's use the predictions of the first repeat, pooled over its folds;
-        DeLong's allows for groups where they are known.
+        McNemar's and DeLong's use the predictions of the first repeat; DeLong's ranks only samples
+        of one fold against each other, and allows for groups where they are known.
     references : iterable of str, optional
         Test only pairs of one of these and one of the others: every network against the baselines,
         say, without the pairs among either.

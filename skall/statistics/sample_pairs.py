@@ -44,6 +44,8 @@ def compare_samples(predictions, pairs, method, *, pos_label=None, confidence_le
     first = rows[names[0]]
     if any(not part["sample"].equals(first["sample"]) for part in rows.values()):
         raise ValueError("the estimators were not tested on the same samples")
+    if method == "delong" and any(not part["fold"].equals(first["fold"]) for part in rows.values()):
+        raise ValueError("the estimators were not tested in the same folds")
     groups = first["group"] if "group" in first and first["group"].notna().all() else None
     # Right and wrong labels need no positive class, which two classes would be asked for.
     pos_label = pos_label if method == "delong" else classes[0]
@@ -63,13 +65,11 @@ def compare_samples(predictions, pairs, method, *, pos_label=None, confidence_le
         right = {name: o.truth == o.predicted for name, o in outcomes.items()}
         level = {"confidence_level": confidence_level}
         return [mcnemar_test(right[a], right[b], **level) for a, b in pairs]
-    positive = outcomes[names[0]].positive
-    truth = outcomes[names[0]].truth == positive
-    score = {name: outcome.proba[:, positive] for name, outcome in outcomes.items()}
-    return [
-        delong_test(truth, score[a], score[b], groups, confidence_level=confidence_level)
-        for a, b in pairs
-    ]
+    shared = outcomes[names[0]]
+    truth = shared.truth == shared.positive
+    score = {name: outcome.proba[:, shared.positive] for name, outcome in outcomes.items()}
+    options = {"groups": groups, "folds": shared.folds, "confidence_level": confidence_level}
+    return [delong_test(truth, score[a], score[b], **options) for a, b in pairs]
 
 
 def _warn_of_groups(groups):

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.stats import binom, binomtest, norm, rankdata
 
+from skall.metrics.ranking import list_folds
 from skall.statistics.result import PairedResult, check_level, standardise
 
 
@@ -69,7 +70,7 @@ def mcnemar_test(correct_a, correct_b, *, mid_p=True, confidence_level=0.95):
     return PairedResult((only_a - only_b) / n, *map(float, (*ends, only_a, p_value)))
 
 
-def delong_test(is_positive, scores_a, scores_b, groups=None, *, confidence_level=0.95):
+def delong_test(is_positive, scores_a, scores_b, groups=None, folds=None, *, confidence_level=0.95):
     """DeLong's test of two estimators' areas under the ROC curve on the same samples [1]_ [2]_.
 
     Parameters
@@ -81,6 +82,12 @@ def delong_test(is_positive, scores_a, scores_b, groups=None, *, confidence_leve
     groups : array-like of shape (n_samples,), optional
         Samples of a group, as a patient's cells, are alike: the variance is then Obuchowski's [3]_,
         which equals DeLong's where every group has one sample.
+    folds : array-like of shape (n_samples,), optional
+        Which fold's estimator has given the scores. Scores of different folds have no common scale:
+        only pairs of samples of one fold count, as in :mod:`skall.metrics.ranking`. The variance is
+        that of the same sums over the samples (groups) of all folds [3]_, each of which counts as
+        often as it stands in a pair; so it includes how far the folds' areas lie apart. A fold
+        without either class has no pairs and does not count.
     confidence_level : float, default=0.95
 
     Returns
@@ -91,7 +98,8 @@ def delong_test(is_positive, scores_a, scores_b, groups=None, *, confidence_leve
     Raises
     ------
     ValueError
-        If a score is NaN, or either class has fewer than two samples (groups, where given).
+        If a score is NaN, or either class has fewer than two samples (groups, where given) in
+        folds that hold both.
 
     References
     ----------
@@ -110,7 +118,7 @@ def delong_test(is_positive, scores_a, scores_b, groups=None, *, confidence_leve
     0.222, p = 0.16
     """
     check_level(confidence_level, "confidence_level")
-    areas, covariance = _measure_areas(is_positive, [scores_a, scores_b], groups)
+    areas, covariance = _measure_areas(is_positive, [scores_a, scores_b], groups, folds)
     difference = areas[0] - areas[1]
     difference = 0.0 if np.isclose(difference, 0, atol=1e-12) else difference
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
@@ -121,14 +129,15 @@ def delong_test(is_positive, scores_a, scores_b, groups=None, *, confidence_leve
     return PairedResult(*map(float, (difference, *ends, statistic, 2 * norm.sf(abs(statistic)))))
 
 
-def auc_interval(is_positive, scores, groups=None, *, confidence_level=0.95):
+def auc_interval(is_positive, scores, groups=None, folds=None, *, confidence_level=0.95):
     """Confidence interval of the area under the ROC curve, by DeLong's variance.
 
     Parameters
     ----------
     is_positive : array-like of bool, shape (n_samples,)
     scores : array-like of shape (n_samples,)
-    groups : array-like of shape (n_samples,), optional
+    groups, folds : array-like of shape (n_samples,), optional
+        As for :func:`delong_test`.
     confidence_level : float, default=0.95
 
     Returns
@@ -149,13 +158,13 @@ def auc_interval(is_positive, scores, groups=None, *, confidence_level=0.95):
     0.59 to 1.00
     """
     check_level(confidence_level, "confidence_level")
-    areas, covariance = _measure_areas(is_positive, [scores], groups)
+    areas, covariance = _measure_areas(is_positive, [scores], groups, folds)
     half = norm.isf((1 - confidence_level) / 2) * np.sqrt(covariance[0, 0])
     return tuple(float(end) for end in np.clip([areas[0] - half, areas[0] + half], 0, 1))
 
 
-def _measure_areas(is_positive, scores, groups):
-    """Areas (n_scores,) and their covariance matrix, from midranks."""
+def _measure_areas(is_positive, scores, groups, folds):
+    """Areas (n_scores,) and their covariance matrix, from midranks within each fold."""
     positive = np.asarray(is_positive, dtype=bool)
     scores = np.asarray(scores, dtype=float)
     if scores.shape[1:] != positive.shape:
@@ -164,26 +173,44 @@ def _measure_areas(is_positive, scores, groups):
         raise ValueError("a score is NaN: areas need probabilities of both estimators")
     units = np.arange(len(positive)) if groups is None else np.asarray(groups)
     units = np.unique(units, return_inverse=True)[1]
-    smaller = min(len(np.unique(units[positive])), len(np.unique(units[~positive])))
+    shares, n_pairs = _order_pairs(positive, scores, folds)
+    p, n = positive & (n_pairs > 0), ~positive & (n_pairs > 0)
+    n_positive, n_negative = len(np.unique(units[p])), len(np.unique(units[n]))
+    smaller = min(n_positive, n_negative)
     if smaller < 2:
         raise ValueError(
             f"the variance of an area needs two {'samples' if groups is None else 'groups'} or "
-            f"more with each class, got {smaller}"
+            f"more with each class{'' if folds is None else ', in folds that hold both'}, got "
+            f"{smaller}"
         )
-    m, n = positive.sum(), (~positive).sum()
-    ranks = rankdata(scores, axis=1)
-    # The share of the other class that each sample is ordered rightly with.
-    of_positive = (ranks[:, positive] - rankdata(scores[:, positive], axis=1)) / n
-    of_negative = 1 - (ranks[:, ~positive] - rankdata(scores[:, ~positive], axis=1)) / m
-    areas = of_positive.mean(axis=1)
-    sums_p = _add_up(of_positive - areas[:, None], units[positive], units.max() + 1)
-    sums_n = _add_up(of_negative - areas[:, None], units[~positive], units.max() + 1)
-    mixed = _multiply(sums_p, sums_n, units.max() + 1) / (m * n)
-    covariance = (
-        _multiply(sums_p, sums_p, len(np.unique(units[positive]))) / m**2
-        + _multiply(sums_n, sums_n, len(np.unique(units[~positive]))) / n**2
-    )
+    weights = n_pairs / n_pairs[p].sum()
+    areas = shares[:, p] @ weights[p]
+    deviations = (shares - areas[:, None]) * weights
+    sums_p = _add_up(deviations[:, p], units[p], units.max() + 1)
+    sums_n = _add_up(deviations[:, n], units[n], units.max() + 1)
+    mixed = _multiply(sums_p, sums_n, len(np.unique(units[p | n])))
+    covariance = _multiply(sums_p, sums_p, n_positive) + _multiply(sums_n, sums_n, n_negative)
     return areas, covariance + mixed + mixed.T
+
+
+def _order_pairs(positive, scores, folds):
+    """Of each sample's pairs with the other class of its fold the share in the right order.
+
+    Returns shares (n_scores, n_samples) and the numbers of pairs (n_samples,).
+    """
+    shares, n_pairs = np.zeros(scores.shape), np.zeros(len(positive))
+    folds = None if folds is None else np.unique(folds, return_inverse=True)[1]
+    for rows in list_folds(folds, len(positive)):
+        p = positive[rows]
+        if p.any() and not p.all():
+            inside = scores[:, rows]
+            ranks, n_positive, n_others = rankdata(inside, axis=1), p.sum(), (~p).sum()
+            above = ranks[:, p] - rankdata(inside[:, p], axis=1)
+            shares[:, rows[p]] = above / n_others
+            above = ranks[:, ~p] - rankdata(inside[:, ~p], axis=1)
+            shares[:, rows[~p]] = 1 - above / n_positive
+            n_pairs[rows] = np.where(p, n_others, n_positive)
+    return shares, n_pairs
 
 
 def _add_up(deviations, units, n_units):
