@@ -404,6 +404,19 @@ def test_scorers_in_searches():
             by_rank.fit(X, y)
 
 
+@pytest.mark.parametrize("name", ["balanced_accuracy", "f1", "mcc"])
+def test_no_threshold_is_chosen_by_a_fold_of_one_class(name):
+    """Of NaN, scikit-learn would take the first threshold without a word."""
+    X, y = labelled(2)
+    rows = np.argsort(y, kind="stable")
+    folds = [(rows[20:], rows[:20])]
+    tuned = TunedThresholdClassifierCV(
+        LogisticRegression(), scoring=scorers("c0")[name], cv=folds, refit=False
+    )
+    with pytest.raises(ValueError, match=f"{name} is not determined by labels of the class 'c0'"):
+        tuned.fit(X, y)
+
+
 def test_scorers_ask_for_the_positive_class():
     X, y = labelled(2)
     model = DummyClassifier().fit(X, y)

@@ -274,6 +274,54 @@ def test_bca_of_a_skewed_metric_agrees_with_scipy():
     assert abs(plain["low"] - expected.low) > abs(got["low"] - expected.low)
 
 
+def test_resamples_that_lose_a_class_are_left_out():
+    """Of three patients, two of one class: resamples by hand."""
+    rows = pd.DataFrame({"estimator": "net", "repeat": 0, "fold": 0, "sample": range(6)})
+    rows["group"] = [0, 0, 1, 1, 2, 2]
+    rows = pd.concat([rows, rows.assign(sample=rows["sample"] + 6, group=rows["group"] + 3)])
+    rows["y_true"] = ["c0"] * 4 + ["c1"] * 8
+    rows["proba_c1"] = [0.1, 0.9, 0.2, 0.3, 0.7, 0.8, 0.4, 0.6, 0.9, 0.3, 0.6, 0.2]
+    rows["proba_c0"] = 1 - rows["proba_c1"]
+    rng, values = np.random.default_rng(0), []
+    for counts in rng.multinomial(6, np.full(6, 1 / 6), size=500):
+        drawn = pd.concat([rows[rows["group"] == g] for g in range(6) for _ in range(counts[g])])
+        right = (drawn["proba_c1"] > 0.5) == (drawn["y_true"] == "c1")
+        recalls = right.groupby(drawn["y_true"]).mean()
+        if len(recalls) == 2:
+            values.append(recalls.mean())
+    assert len(values) < 490
+    got = bootstrap_intervals(
+        rows, "balanced_accuracy", pos_label="c1", n_resamples=500, random_state=0
+    ).iloc[0]
+    assert got["value"] == pytest.approx((3 / 4 + 5 / 8) / 2)
+    assert (got["low"], got["high"]) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_a_single_patient_of_a_class_has_no_interval(method):
+    predictions = draw(n_samples=30, n_folds=1)
+    predictions["y_true"] = np.where(predictions["group"] == "p4", "c0", "c1")
+    got = bootstrap_intervals(predictions, pos_label="c1", method=method, **FAST)
+    got = got.set_index("metric")
+    assert got["value"].notna().all()
+    known = got.index[got[["low", "high"]].notna().all(axis=1)]
+    assert {*known} == {"accuracy", "recall", "brier", "log_loss", "ece"}
+
+
+def test_folds_without_a_class_are_left_out():
+    predictions = draw(n_folds=3)
+    lacking = (predictions["fold"] == 1) & (predictions["y_true"] == "c0")
+    got = bootstrap_intervals(predictions[~lacking], pos_label="c1", **FAST).set_index("metric")
+    both = predictions[predictions["fold"] != 1]
+    expected = bootstrap_intervals(both, pos_label="c1", **FAST).set_index("metric")
+    undetermined = [*METRICS]
+    for name in ("accuracy", "recall", "brier", "log_loss", "ece"):
+        undetermined.remove(name)
+        assert got.at[name, "value"] != expected.at[name, "value"]
+    values = expected.loc[undetermined, "value"].to_numpy()
+    assert got.loc[undetermined, "value"].to_numpy() == pytest.approx(values)
+
+
 def test_copies_of_a_patients_image_add_nothing():
     one_each = draw(n_samples=60).drop(columns="group")
     one_each["group"] = one_each["sample"]

@@ -1,7 +1,7 @@
 """Which differences between the estimators of a comparison are real, in words."""
 
 from skall.statistics import summarise_differences
-from skall.statistics.held_out import choose_metric
+from skall.statistics.held_out import choose_metric, pivot_folds
 from skall.statistics.pairs import EQUIVALENT, NO_DIFFERENCE
 
 
@@ -27,7 +27,8 @@ def test_families(comparison, metric=None, alpha=0.05):
 
     Notes
     -----
-    An estimator whose metric is missing in some fold is in no test.
+    Folds that do not determine the metric, because they lack a class, are left out for all. An
+    estimator that has no value where others have one is in no test.
     """
     metric = choose_metric(comparison.scores_, metric)
     known = _list_complete(comparison.scores_, metric)
@@ -45,9 +46,9 @@ def test_families(comparison, metric=None, alpha=0.05):
 
 
 def _list_complete(scores, metric):
-    """The estimators that have a value in every fold."""
-    missing = scores[(scores["metric"] == metric) & scores["value"].isna()]["estimator"]
-    return {*scores["estimator"]} - {*missing}
+    """The estimators that have a value in every fold that determines the metric."""
+    folds = pivot_folds(scores, metric, scores["estimator"].unique())
+    return {*folds.columns[folds.notna().all() & (len(folds) > 0)]}
 
 
 # Not one that pytest should run where it is imported.

@@ -27,7 +27,7 @@ class _CurvesDisplay:
     pos_label : label
         The class that stands against the others.
     prevalence : float
-        Its share of the samples.
+        Its share of a fold's samples, the mean over the folds that have a curve.
     left_out : sequence of str
         Estimators without probabilities, which the legend names.
 
@@ -86,7 +86,8 @@ class _CurvesDisplay:
                 )
             curves[name] = np.stack([cls._trace(*pair) for pair in usable])
             areas[name] = np.array([cls._measure(*pair) for pair in usable])
-        prevalence = np.mean(np.concatenate([is_positive for is_positive, _ in pairs]))
+        # Over the same folds as the curves: where one that ranks nothing stands.
+        prevalence = np.mean([is_positive.mean() for is_positive, _ in usable])
         return cls(curves, areas, label, float(prevalence), left_out).plot(ax)
 
     def plot(self, ax=None):

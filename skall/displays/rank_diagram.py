@@ -58,8 +58,8 @@ class CriticalDifferenceDisplay:
         Raises
         ------
         ValueError
-            For an unknown metric or estimator, fewer than three estimators or two folds, and
-            where a value is NaN.
+            For an unknown metric or estimator, fewer than three estimators or two folds that
+            determine the metric, and where only some estimators have a value.
         """
         metric = choose_metric(comparison.scores_, metric)
         folds = tabulate_folds(comparison.scores_, metric, choose_names(comparison.scores_, names))

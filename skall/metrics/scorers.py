@@ -228,7 +228,16 @@ def _score_labels(y_true, y_pred, name, pos_label):
             f"among {', '.join(FROM_LABELS)}"
         )
     classes = np.union1d(y_true, y_pred)
-    return compute_metrics(y_true, y_pred, None, classes, pos_label, scoring=[name])[name]
+    value = np.nan
+    if len(classes) > 1:
+        value = compute_metrics(y_true, y_pred, None, classes, pos_label, scoring=[name])[name]
+    if np.isnan(value):
+        # The search would take the first threshold, whatever it is.
+        raise ValueError(
+            f"{name} is not determined by labels of the class {np.unique(y_true).tolist()[0]!r} "
+            "alone: search for the threshold with folds that all hold both classes"
+        )
+    return value
 
 
 class _MetricScorer(_BaseScorer):

@@ -51,7 +51,9 @@ def bootstrap_intervals(
     pooled : bool, default=False
         False: metrics are computed in each fold and averaged, as the tables of a comparison are;
         True: computed over all of a repeat's predictions and averaged over the repeats, which is
-        steadier where folds are small.
+        steadier where folds are small. Only samples of one fold are ranked against each other for
+        roc_auc, average_precision and the sensitivity at a fixed specificity, whose folds count by
+        their pairs or positive samples, see :mod:`skall.metrics.ranking`.
     random_state : int, numpy.random.Generator or None, default=None
 
     Returns
@@ -59,9 +61,10 @@ def bootstrap_intervals(
     DataFrame
         Columns ``estimator, metric, value, low, high``. A fold where a metric is NaN is left out of
         the mean, a resample where it is NaN out of the interval. NaN for metrics of probabilities
-        of estimators without them. The ece grows where samples repeat, so that its interval may lie
-        above its value. Where no resample differs, as with everything right, the
-        interval has no width and says nothing; :func:`proportion_intervals` does.
+        of estimators without them; the ends also for metrics that need a class of a single group,
+        which all resamples share that determine them. The ece grows where samples repeat, so that
+        its interval may lie above its value. Where no resample differs, as with everything right,
+        the interval has no width and says nothing; :func:`proportion_intervals` does.
 
     Raises
     ------
@@ -108,15 +111,20 @@ def bootstrap_intervals(
         for name, rows in predictions.assign(unit=units).groupby("estimator", sort=False)
     }
     values = _evaluate(metrics, parts, [np.ones((1, n_units), dtype=int)])
+    of_class = pd.Series(units).groupby(predictions["y_true"].to_numpy())
+    alone = of_class.first()[of_class.nunique() == 1].unique()
+    without_alone = _evaluate(metrics, parts, [_leave_out(n_units, alone)])
     chunk = max(1, CHUNK // max(n_units, *(len(u) for folds in parts.values() for _, u in folds)))
     drawn = _evaluate(metrics, parts, _draw(rng, n_units, n_resamples, chunk))
-    left_out = _evaluate(metrics, parts, _leave_out(n_units, chunk)) if method == "bca" else None
+    each = (_leave_out(n_units, block) for block in _cut(np.arange(n_units), chunk))
+    left_out = _evaluate(metrics, parts, each) if method == "bca" else None
     rows = []
     for name in parts:
         for column, metric in enumerate(metrics):
             value = values[name][0, column]
             without = None if left_out is None else left_out[name][:, column]
             ends = _find_ends(value, drawn[name][:, column], without, confidence_level)
+            ends = (np.nan, np.nan) if np.isnan(without_alone[name][:, column]).any() else ends
             rows.append((name, metric, value, *ends))
     return pd.DataFrame(rows, columns=["estimator", "metric", "value", "low", "high"])
 
@@ -128,13 +136,16 @@ def _draw(rng, n_units, n_resamples, chunk):
         yield rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=size)
 
 
-def _leave_out(n_units, chunk):
-    """Blocks of weights that each leave one unit out."""
-    for start in range(0, n_units, chunk):
-        left_out = np.arange(start, min(start + chunk, n_units))
-        weights = np.ones((len(left_out), n_units), dtype=int)
-        weights[np.arange(len(left_out)), left_out] = 0
-        yield weights
+def _cut(array, size):
+    """Blocks of up to so many."""
+    return [array[start : start + size] for start in range(0, len(array), size)]
+
+
+def _leave_out(n_units, chosen):
+    """Weights (n_chosen, n_units) that each leave one unit out."""
+    weights = np.ones((len(chosen), n_units), dtype=int)
+    weights[np.arange(len(chosen)), chosen] = 0
+    return weights
 
 
 def _evaluate(metrics, parts, blocks):

@@ -129,7 +129,7 @@ def select_first_repeat(predictions, name):
 
 
 def choose_metric(scores, metric=None):
-    """A metric that was computed; by default balanced_accuracy, else the first.
+    """A metric that was computed; by default balanced_accuracy, else the first with a value.
 
     Parameters
     ----------
@@ -148,7 +148,9 @@ def choose_metric(scores, metric=None):
     """
     known = scores["metric"].unique().tolist()
     if metric is None:
-        return "balanced_accuracy" if "balanced_accuracy" in known else known[0]
+        # Folds of one class each, as those of single patients, determine few of them.
+        valued = scores["metric"][scores["value"].notna()].unique().tolist() or known
+        return "balanced_accuracy" if "balanced_accuracy" in valued else valued[0]
     if metric not in known:
         raise ValueError(f"the metric {metric!r} was not computed; there are {', '.join(known)}")
     return metric
@@ -182,8 +184,11 @@ def choose_names(table, names=None):
     return list(dict.fromkeys(names))
 
 
-def tabulate_folds(scores, metric, names):
-    """Values of a metric by (repeat, fold) and estimator, the best mean first.
+def pivot_folds(scores, metric, names):
+    """Values of a metric by (repeat, fold) and estimator, of the folds that determine it.
+
+    A fold without a class has no value for anybody, and is left out. Where only some have none, as
+    estimators without probabilities or one that failed there, theirs is NaN.
 
     Parameters
     ----------
@@ -194,8 +199,27 @@ def tabulate_folds(scores, metric, names):
     Returns
     -------
     DataFrame
+        Columns in the order of `names`; without rows where nobody has a value anywhere.
     """
     rows = scores[(scores["metric"] == metric) & scores["estimator"].isin(names)]
-    folds = rows.pivot(index=["repeat", "fold"], columns="estimator", values="value")[names]
+    folds = rows.pivot(index=["repeat", "fold"], columns="estimator", values="value")
+    return folds.reindex(columns=names).dropna(how="all")
+
+
+def tabulate_folds(scores, metric, names):
+    """Values of a metric as :func:`pivot_folds` gives them, the best mean first.
+
+    Parameters
+    ----------
+    scores : DataFrame
+    metric : str
+    names : list of str
+
+    Returns
+    -------
+    DataFrame
+        Estimators without any value come last.
+    """
+    folds = pivot_folds(scores, metric, names)
     lower_wins = metric in LOWER_IS_BETTER
     return folds[folds.mean().sort_values(ascending=lower_wins, kind="stable").index]

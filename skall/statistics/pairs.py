@@ -9,7 +9,7 @@ from skall.metrics import LOWER_IS_BETTER
 from skall.statistics.adjustment import adjust_holm
 from skall.statistics.five_by_two import five_by_two_f_test, five_by_two_t_test
 from skall.statistics.folds import bayesian_t_test, corrected_t_test
-from skall.statistics.held_out import choose_metric
+from skall.statistics.held_out import choose_metric, pivot_folds
 from skall.statistics.ranks import friedman_test, nemenyi_p_values
 from skall.statistics.result import PairedResult, check_level
 from skall.statistics.sample_pairs import compare_samples
@@ -48,7 +48,8 @@ def test_estimators(
     ----------
     scores : DataFrame
         Columns ``estimator, repeat, fold, metric, value``. All pairs of its estimators are tested:
-        pass only the rows of those that are in question, because each pair more costs power.
+        pass only the rows of those that are in question, because each pair more costs power. A
+        fold where no estimator has a value, because it lacks a class, is left out.
     predictions : DataFrame or None
         As :attr:`skall.comparison.Comparison.predictions_`; None will do for a test over folds.
     metric : str, optional
@@ -89,8 +90,8 @@ default="corrected_t"
     ------
     ValueError
         If the method is unknown, does not suit the metric, the folds or the number of classes, if
-        there are too few estimators or folds, a fold's value is NaN, or what is needed was not
-        stored. Each message says what to do.
+        there are too few estimators or folds, only some have a value in a fold, or what is needed
+        was not stored. Each message says what to do.
 
     Warns
     -----
@@ -182,10 +183,8 @@ def _choose_metric(scores, metric, method):
 
 
 def _tabulate(scores, metric, names):
-    """Values by (repeat, fold) and estimator, or an error where one is missing."""
-    rows = scores[scores["metric"] == metric]
-    folds = rows.pivot(index=["repeat", "fold"], columns="estimator", values="value")
-    folds = folds.reindex(columns=names)
+    """Values by (repeat, fold) and estimator, or an error where only some have one."""
+    folds = pivot_folds(scores, metric, names)
     missing = folds.isna()
     if missing.any(axis=None):
         repeat, fold, name = missing.stack().idxmax()
@@ -194,9 +193,14 @@ def _tabulate(scores, metric, names):
             f"{repeat}, fold {fold}: choose another metric, fewer folds, or leave {name!r} out"
         )
     if len(folds) < 2:
+        where = (
+            ""
+            if len(folds) == scores.groupby(["repeat", "fold"]).ngroups
+            else (f" in which {metric} has a value: the others lack a class")
+        )
         raise ValueError(
-            "a test over folds needs two folds or more, got 1: methods 'mcnemar' and 'delong' "
-            "compare estimators on one test part"
+            f"a test over folds needs two folds or more, got {len(folds)}{where}: methods "
+            "'mcnemar' and 'delong' compare estimators on one test part"
         )
     return folds
 
