@@ -44,7 +44,7 @@ LABELS = {
 @pytest.mark.parametrize("kind", LABELS)
 def test_labels_of_any_type(kind):
     y = LABELS[kind]
-    net = make_classifier(max_epochs=40, dropout=0).fit(IMAGES, y)
+    net = make_classifier().fit(IMAGES, y)
     y = np.asarray(y)
     n_classes = len(np.unique(y))
     np.testing.assert_array_equal(net.classes_, np.unique(y))
@@ -58,8 +58,11 @@ def test_labels_of_any_type(kind):
     assert scores.shape == ((24,) if n_classes == 2 else (24, 3))
     if n_classes == 2:
         np.testing.assert_array_equal(scores > 0, predicted == net.classes_[1])
-        # Three classes by row number are noise; the two kinds of cells can be told apart.
-        assert net.score(IMAGES, y) > 0.8
+
+
+def test_cells_are_told_apart():
+    net = make_classifier(max_epochs=40, dropout=0).fit(IMAGES, LABELS["str"])
+    assert net.score(IMAGES, LABELS["str"]) > 0.8
 
 
 def test_the_order_of_labels_does_not_depend_on_their_names():
