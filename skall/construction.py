@@ -24,7 +24,7 @@ def build_extractor(name, weights, pooling, backbone=None, frozen=False):
         What the name stands for, if it has been looked up.
     frozen : bool, default=False
         Nobody will change the trunk. The last such trunk of this process is not built again where
-        the extractor that had it is gone.
+        nobody has it any more.
 
     Returns
     -------
@@ -35,11 +35,10 @@ def build_extractor(name, weights, pooling, backbone=None, frozen=False):
     reusable = frozen and weights is not None
     identity = (name, backbone, *identify_weights(name, weights)) if reusable else None
     trunk = SPARE.take(identity) if reusable else None
-    trunk = trunk or build_trunk(name, weights, backbone)
-    extractor = FeatureExtractor(trunk, backbone.mean, backbone.std, pooling).eval()
-    if reusable:
-        SPARE.offer(identity, extractor)
-    return extractor
+    if trunk is None:
+        trunk = build_trunk(name, weights, backbone)
+        trunk = SPARE.keep(identity, trunk) if reusable else trunk
+    return FeatureExtractor(trunk, backbone.mean, backbone.std, pooling).eval()
 
 
 def measure_features(extractor, name, size):

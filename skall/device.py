@@ -2,7 +2,9 @@
 
 import multiprocessing
 import re
+from contextlib import contextmanager
 from itertools import chain
+from threading import Lock
 
 import torch
 
@@ -109,6 +111,45 @@ def move(module, device):
         for tensor in elsewhere:
             tensor.data = tensor.data.to(device)
     return bool(elsewhere)
+
+
+class Stay:
+    """Who uses a module on a device: the first brings it there, and the last takes it home."""
+
+    def __init__(self):
+        self._lock = Lock()
+        self._users = 0
+        self._home = None
+
+    @contextmanager
+    def visit(self, module, device, remain=False):
+        """Have a module on a device for a while, together with other threads that do.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            With a tensor or more.
+        device : torch.device
+        remain : bool, default=False
+            Leave it there in the end.
+        """
+        with self._lock:
+            if not self._users:
+                self._home = list_tensors(module)[0].device
+            self._users += 1
+        try:
+            with self._lock:
+                move(module, device)
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users and not remain:
+                    move(module, self._home)
+
+    def __reduce__(self):
+        # Nobody uses a copy.
+        return Stay, ()
 
 
 def _worker_number():

@@ -1,13 +1,12 @@
 """Features of a trunk as a scikit-learn transformer."""
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skall.cache import get_store
 from skall.construction import build_extractor, make_key, measure_features
-from skall.device import move, resolve_device
+from skall.device import Stay, resolve_device
 from skall.extraction import extract_features
 from skall.images.inputs import check_images
 from skall.parameters import NETWORK_VALUES, check_values, one_of
@@ -109,6 +108,7 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
                 self.backbone, self.weights, self.pooling, frozen=True
             )
             self.extractor_.requires_grad_(False)
+            self._stay = Stay()
             self.feature_shape_ = measure_features(self.extractor_, self.backbone, self.image_size_)
         return self
 
@@ -126,10 +126,9 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "extractor_")
         images = check_images(self, X, reset=False)
-        try:
-            device = resolve_device(self.device)
-            move(self.extractor_, device)
-            self.extractor_.numerics = choose_numerics(self.precision, self.backbone, device)
+        device = resolve_device(self.device)
+        self.extractor_.numerics = choose_numerics(self.precision, self.backbone, device)
+        with self._stay.visit(self.extractor_, device):
             features = extract_features(
                 self.extractor_,
                 images,
@@ -138,8 +137,6 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
                 store=get_store(self.memory),
                 key=make_key(self.extractor_, self.backbone, self.weights, self.random_state),
             )
-        finally:
-            move(self.extractor_, torch.device("cpu"))
         return features.numpy()
 
     def get_feature_names_out(self, input_features=None):

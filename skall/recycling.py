@@ -1,6 +1,6 @@
 """The last frozen trunk of this process, and what was made of it, for the next network."""
 
-import sys
+from copy import copy
 from threading import Lock
 from weakref import WeakKeyDictionary, ref
 
@@ -14,18 +14,19 @@ class Spare:
 
     Folds and grid points train heads on one frozen trunk after the other. Each network has a trunk
     to itself, but where the network before is gone its trunk need not be built and read again.
+    What is handed out is a stand-in, a module with the same layers: the trunk is in use as long as
+    its stand-in lives, whoever has that.
 
     Examples
     --------
-    >>> from skall.construction import build_extractor
-    >>> spare = Spare()
-    >>> extractor = build_extractor("timm/test_resnet", None, "avg")
-    >>> spare.offer("test_resnet", extractor)
-    >>> spare.take("test_resnet") is None
+    >>> layers, spare = torch.nn.Sequential(torch.nn.Linear(2, 3)), Spare()
+    >>> stand_in = spare.keep("layers", layers)
+    >>> stand_in[0] is layers[0]
     True
-    >>> number = id(extractor.trunk)
-    >>> del extractor
-    >>> id(spare.take("test_resnet")) == number
+    >>> spare.take("layers") is None
+    True
+    >>> del stand_in
+    >>> spare.take("layers")[0] is layers[0]
     True
     """
 
@@ -33,25 +34,30 @@ class Spare:
         self._lock = Lock()
         self._held = None
 
-    def offer(self, identity, extractor):
-        """Keep the trunk of an extractor for when the extractor is gone.
+    def keep(self, identity, trunk):
+        """Hold a trunk for when its user is gone, instead of the one that was held before.
 
         Parameters
         ----------
         identity : object
             What the trunk was made of; equal for equal trunks.
-        extractor : FeatureExtractor
-            Its only user, in evaluation mode.
+        trunk : torch.nn.Module
+            That nobody else has.
+
+        Returns
+        -------
+        torch.nn.Module
+            The stand-in to use.
         """
-        trunk = extractor.trunk
+        stand_in, state = _stand_in(trunk), describe_state(trunk)
         with self._lock:
-            _, held, state, _ = self._held or (None, None, None, None)
-            if held is not trunk:
-                state = describe_state(trunk)
-            self._held = identity, trunk, state, ref(extractor)
+            self._held = identity, trunk, state, ref(stand_in)
+        return stand_in
 
     def take(self, identity):
-        """The trunk that is held, if it was made of this, has no user and was not changed.
+        """A stand-in for the trunk that is held; None if it was not made of this or is in use.
+
+        Nor is one handed out whose layers or weights somebody has changed.
 
         Parameters
         ----------
@@ -65,15 +71,27 @@ class Spare:
             if self._held is None:
                 return None
             known, trunk, state, user = self._held
-            if user() is not None or known != identity or _count_others(trunk) > 0:
+            if user() is not None or known != identity or describe_state(trunk) != state:
                 return None
-            # It stays here, so that it need not be described again when it is offered.
-            return trunk if describe_state(trunk) == state else None
+            stand_in = _stand_in(trunk)
+            self._held = identity, trunk, state, ref(stand_in)
+        return stand_in
 
     def clear(self):
         """Hold nothing."""
         with self._lock:
             self._held = None
+
+
+# The trunk that each stand-in stands for.
+_ORIGINALS = WeakKeyDictionary()
+
+
+def _stand_in(trunk):
+    """Another module with the same layers, weights and hooks."""
+    stand_in = copy(trunk)
+    _ORIGINALS[stand_in] = trunk
+    return stand_in
 
 
 class Derived:
@@ -117,12 +135,13 @@ class Derived:
         object
         """
         wanted = details, self._describe(module)
-        known, made = self._made.get(module, (None, None))
+        original = _ORIGINALS.get(module, module)
+        known, made = self._made.get(original, (None, None))
         if known != wanted:
             made = make()
             self.clear()
             # The module itself would live as long as what it is the key of.
-            self._made[module] = wanted, None if made is module else made
+            self._made[original] = wanted, None if made is module else made
         return module if made is None else made
 
     def clear(self):
@@ -160,11 +179,6 @@ def describe_layers(module):
         (type(part), len(part._forward_hooks), len(part._forward_pre_hooks))
         for part in module.modules()
     ]
-
-
-def _count_others(trunk):
-    """How many refer to a trunk beside the spare that holds it and its method that asks."""
-    return sys.getrefcount(trunk) - 4
 
 
 SPARE = Spare()

@@ -1,5 +1,8 @@
 """Frozen trunks that are used again, by the next network or with what was made of them."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,9 @@ from sklearn.model_selection import cross_validate
 from skall import CNNClassifier, CNNFeatures, construction, extraction
 from skall.cache import IN_PROCESS
 from skall.datasets import make_blood_cells
-from skall.recycling import forget
+from skall.feature_rows import ArrayRows
+from skall.precision import Numerics
+from skall.recycling import Spare, forget
 from skall.weights import build_trunk
 
 pytestmark = pytest.mark.numerics
@@ -110,6 +115,75 @@ def test_a_trunk_that_somebody_keeps_is_not_used_again(file, built):
     trunk = CNNFeatures(NAME, weights=file, image_size=64).fit(CELLS.data).extractor_.trunk
     assert fit(file).module_.extractor.trunk is not trunk
     assert len(built) == 2
+
+
+def test_a_trunk_that_was_taken_is_in_use_at_once(file, built):
+    spare = Spare()
+    trunk = spare.take("trunk") or spare.keep("trunk", build_trunk(NAME, None))
+    assert spare.take("trunk") is None
+    layer = next(trunk.children())
+    del trunk
+    again = spare.take("trunk")
+    assert next(again.children()) is layer
+    assert spare.take("trunk") is None and spare.take("another") is None
+
+
+def test_threads_that_start_together_have_trunks_of_their_own(file, built):
+    expected = CNNFeatures(NAME, weights=file, image_size=64).fit_transform(CELLS.data)
+    fitted, start = [], Barrier(4)
+
+    def extract(number):
+        start.wait()
+        features = CNNFeatures(NAME, weights=file, image_size=64, memory=None).fit(CELLS.data)
+        fitted.append(features)
+        return features.transform(CELLS.data)
+
+    for _ in range(2):
+        fitted.clear()
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(extract, range(4)))
+        assert len({id(features.extractor_.trunk) for features in fitted}) == 4
+        layers = [next(iter(features.extractor_.parameters())) for features in fitted]
+        assert len(set(map(id, layers))) == 4
+        for each in found:
+            np.testing.assert_array_equal(each, expected)
+
+
+def test_a_trunk_stays_where_it_is_while_another_thread_uses_it(file, monkeypatch):
+    features = CNNFeatures(NAME, weights=file, image_size=64).fit(CELLS.data)
+    both, first_is_out = Barrier(2), Event()
+    moves, seen = [], []
+
+    def extract(extractor, images, *args, **options):
+        both.wait(60)
+        if len(images) == 2:
+            assert first_is_out.wait(60)
+            seen.extend(moves)
+        rows = ArrayRows(len(images), (1,))
+        rows[:] = 0
+        return rows
+
+    # A device that this machine need not have, and nothing brought there.
+    monkeypatch.setattr("skall.features.resolve_device", lambda device: torch.device("cuda"))
+    monkeypatch.setattr("skall.features.choose_numerics", lambda *args: Numerics())
+    monkeypatch.setattr("skall.features.make_key", lambda *args: None)
+    monkeypatch.setattr("skall.features.extract_features", extract)
+    monkeypatch.setattr("skall.device.move", lambda module, device: moves.append(device.type))
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(features.transform, CELLS.data[:2])
+        pool.submit(features.transform, CELLS.data[:1]).result()
+        first_is_out.set()
+        slow.result()
+    assert seen == ["cuda", "cuda"]
+    assert moves == ["cuda", "cuda", "cpu"]
+
+
+def test_threads_get_the_same_features_from_one_transformer(file):
+    features = CNNFeatures(NAME, weights=file, image_size=64, memory=None).fit(CELLS.data)
+    expected = features.transform(CELLS.data)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(features.transform, [CELLS.data] * 8):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_features_are_those_of_the_weights_as_they_are(file, built):

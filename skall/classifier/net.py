@@ -3,7 +3,6 @@
 import inspect
 from contextlib import contextmanager
 from copy import deepcopy
-from threading import Lock
 from types import MappingProxyType
 
 import numpy as np
@@ -16,7 +15,7 @@ from skall.classifier.loop import EpochLoop, MadeParts
 from skall.classifier.parameters import check_names, list_parameters
 from skall.classifier.schedule import WarmUp, make_schedule
 from skall.classifier.stopping import BestEpoch
-from skall.device import move, resolve_device
+from skall.device import Stay, move, resolve_device
 from skall.precision import choose_numerics
 
 HEAD_LR = 1e-3
@@ -35,19 +34,6 @@ class VerboseLog(PrintLog):
     def on_epoch_end(self, net, **kwargs):
         if net.verbose:
             super().on_epoch_end(net, **kwargs)
-
-
-class Stay:
-    """Who uses a network on a device: the first brings it there, and the last takes it home."""
-
-    def __init__(self):
-        self.lock = Lock()
-        self.users = 0
-        self.home = None
-
-    def __reduce__(self):
-        # Nobody uses a copy.
-        return Stay, ()
 
 
 class CellNet(EpochLoop):
@@ -248,23 +234,15 @@ class CellNet(EpochLoop):
     @contextmanager
     def _on_device(self):
         """Have the network on its device for a while."""
-        device, stay = resolve_device(self.device), self._stay
+        device = resolve_device(self.device)
         self._choose_numerics(device)
-        with stay.lock:
-            stay.home = stay.home if stay.users else self.module_.device
-            stay.users += 1
         try:
-            with stay.lock:
-                move(self.module_, device)
-            yield
+            with self._stay.visit(self.module_, device, remain=self.keep_on_device):
+                yield
         finally:
-            with stay.lock:
-                stay.users -= 1
-                if not stay.users and stay.home != device and not self.keep_on_device:
-                    move(self.module_, stay.home)
-                    if not self.compile:
-                        # A copy of the weights that would stay there.
-                        self._made_parts.clear()
+            if self.module_.device != device and not self.compile:
+                # A copy of the weights that would stay there.
+                self._made_parts.clear()
 
     def _choose_numerics(self, device):
         """Have the trunk computed as is best on a device."""

@@ -6,8 +6,9 @@ from copy import deepcopy
 from sklearn.callback import CallbackSupportMixin
 from skorch.history import History
 
-from skall.classifier.net import CellNet, Stay, TrainingStopped
+from skall.classifier.net import CellNet, TrainingStopped
 from skall.classifier.stopping import BestEpoch, copy_state
+from skall.device import Stay
 from skall.randomness import seeded
 
 
