@@ -49,6 +49,7 @@ def make_comparison(positive, patients=None, n_folds=5, seed=0, scoring=SCORING,
         pd.concat(predictions, ignore_index=True),
         "ALL",
         estimators_=abouts,
+        folds_=pd.DataFrame({"repeat": 0, "fold": range(n_folds), "n_train": 4, "n_test": 1}),
     )
 
 

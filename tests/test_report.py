@@ -185,7 +185,7 @@ def test_mistakes(comparison, tmp_path):
 def test_damaged_table_is_named(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / "scores.csv").unlink()
-    with pytest.raises(ValueError, match=r"is damaged \(FileNotFoundError.*scores\.csv"):
+    with pytest.raises(ValueError, match=r"has no scores\.csv: the file was removed"):
         Comparison.read(tmp_path / "copy")
 
 

@@ -5,6 +5,7 @@ patient has half of the cells.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -106,13 +107,13 @@ def test_intervals_and_tests_are_those_of_the_folds_that_remain():
     assert folds.isna().sum().sum() == 2 * len(NAMES)
     kept = folds.dropna()
     ratio = (comparison.folds_["n_test"] / comparison.folds_["n_train"]).mean()
-    got = comparison.intervals("balanced_accuracy").set_index("estimator")
+    got = comparison.intervals("balanced_accuracy", "corrected_t").set_index("estimator")
     assert got.index[-1] == "dummy"
     for name in NAMES:
         # Two degrees of freedom, not four.
         expected = np.clip(corrected_t_interval(kept[name], ratio), 0, 1)
         assert got.loc[name, ["low", "high"]].tolist() == pytest.approx([*expected])
-    tested = comparison.test("balanced_accuracy", names=["careful", "dummy"]).iloc[0]
+    tested = comparison.test("balanced_accuracy", "corrected_t", names=["careful", "dummy"]).iloc[0]
     expected = corrected_t_test(kept["careful"], kept["dummy"], ratio)
     assert (tested["difference"], tested["p_value"]) == pytest.approx(
         (expected.difference, expected.p_value)
@@ -128,7 +129,7 @@ def test_an_estimator_without_a_value_where_others_have_one_is_in_no_test():
     failed = (scores["estimator"] == "eager") & (scores["fold"] == 0)
     scores.loc[failed, "value"] = np.nan
     with pytest.raises(ValueError, match=r"of 'eager' is NaN in 1 places, .* repeat 0, fold 0"):
-        comparison.test("balanced_accuracy")
+        comparison.test("balanced_accuracy", "corrected_t")
     said = comparison.table()["conclusion"]
     assert "eager" not in said["careful"] and "dummy" in said["careful"]
 
@@ -138,7 +139,7 @@ def test_one_fold_that_determines_a_metric_is_too_few_to_test():
     rows = comparison.scores_["fold"] >= 2
     few = Comparison(comparison.scores_[rows], comparison.predictions_, "ALL")
     with pytest.raises(ValueError, match="got 1 in which balanced_accuracy has a value"):
-        few.test("balanced_accuracy", names=NAMES)
+        few.test("balanced_accuracy", "corrected_t", names=NAMES)
 
 
 def test_no_nan_is_shown(comparison):
@@ -149,6 +150,22 @@ def test_no_nan_is_shown(comparison):
     latex = make_latex(comparison.table())
     assert "nan" not in latex.lower()
     assert [name for name in latex.split() if name in NAMES] == [*comparison.table().index]
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_answers_about_shortcuts(comparison, grouped):
+    """Also where the area is not determined anywhere."""
+    named = {"estimator": {"eager": "mean colour"}}
+    predictions = comparison.predictions_.replace(named)
+    beside = replace(
+        comparison,
+        scores_=comparison.scores_.replace(named),
+        predictions_=predictions if grouped else predictions.assign(group=None),
+    )
+    said = beside.summary()["shortcuts"]
+    known = comparison.scores_.dropna()["metric"].unique()
+    assert ("ROC AUC" in said[0]) == ("roc_auc" in known)
+    assert all("mean colour" in sentence and "nan" not in sentence for sentence in said)
 
 
 @pytest.mark.report

@@ -93,7 +93,7 @@ def describe_shortcuts(comparison, alpha=0.05):
     """
     rivals, baselines = comparison.split_names()
     shortcuts = [name for name in baselines if name != DUMMY]
-    computed = {*comparison.scores_["metric"]}
+    computed = {*comparison.scores_.dropna(subset="value")["metric"]}
     main = choose_metric(comparison.scores_)
     metrics = [name for name in dict.fromkeys([RANKING, main]) if name in computed]
     if not (rivals and shortcuts and metrics):
@@ -160,6 +160,9 @@ def _describe_close(comparison, metric, rivals, shortcuts):
     if comparison.predictions_["group"].notna().any() or metric in LOWER_IS_BETTER:
         return None
     means, dummy = _average(comparison, metric), _find_chance(comparison, metric)
+    shortcuts = [name for name in shortcuts if not np.isnan(means[name])]
+    if not shortcuts:
+        return None
     above = means[rivals].max() - dummy
     best = means[shortcuts].idxmax()
     if not means[best] - dummy >= CLOSE * above > 0:
