@@ -15,12 +15,14 @@ from zlib import crc32
 import numpy as np
 
 from skall.files import write_file, write_json
+from skall.ledger import Ledger
 from skall.versions import OF_IMAGES, list_versions
 
 # Another one, when a key no longer gives the same array.
 FORMAT = 3
 # In the folder of a cache, and in no other.
 SETTINGS = "skall-cache.json"
+LEDGER = "skall-cache.bytes"
 MAX_BYTES = 20_000_000_000
 # Bytes of the checksum that a file ends with.
 CHECKED = 4
@@ -32,8 +34,9 @@ class DiskStore:
     A file's name is a digest of the key, and of what else decides the last bits: versions of
     packages, number of threads, kind of processor. Files are written whole or not at all, so that
     several processes can share the folder and any of them may be killed, and end with a checksum.
-    Nothing is evicted; what does not fit is not admitted, and decoded images fill no more than half
-    of the folder, because features, which cost more, come after them. Where the folder cannot be
+    Nothing is evicted; what does not fit is not admitted, whichever process has filled the folder,
+    and decoded images fill no more than half of it, because features, which cost more, come after
+    them. Where the folder cannot be
     written to, a warning says why, and nothing more is kept.
 
     Parameters
@@ -56,9 +59,11 @@ class DiskStore:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        # Threads of a process that write at once count together.
+        self._ledger = Ledger(self.folder / LEDGER, lambda: self.nbytes)
         self._lock = Lock()
         self._is_writable = True
+        # Files that somebody else has removed are missed once, when there is no room.
+        self._was_recounted = False
 
     @cached_property
     def _salt(self):
@@ -85,26 +90,39 @@ class DiskStore:
         try:
             return _decode(content)
         except (ValueError, EOFError):
-            with suppress(OSError):
+            with suppress(OSError), self._ledger.open() as account:
                 path.unlink()
+                account.add(-len(content))
             return None
 
     def put(self, key, array, cheap=False):
         """Keep the array where there is room; see :meth:`skall.cache.Store.put`."""
         path = self._path(key)
         room = self.max_bytes // 2 if cheap else self.max_bytes
-        with self._lock:
-            if not self._is_writable or path.exists() or self._held + array.nbytes > room:
-                return
-            self._held += array.nbytes
+        if not self._is_writable or array.nbytes > room or path.exists():
+            return
+        content = _encode(array)
         try:
             if not (self.folder / SETTINGS).exists():
                 self.set_limit(self.max_bytes)
-            write_file(path, lambda partial: partial.write_bytes(_encode(array)))
+            with self._ledger.open() as account:
+                if path.exists() or not self._has_room(account, len(content), room):
+                    return
+                # Before it is written, so that no process that is killed leaves what is not known.
+                account.add(len(content))
+                try:
+                    write_file(path, lambda partial: partial.write_bytes(content))
+                except OSError:
+                    account.add(-len(content))
+                    raise
         except OSError as exc:
-            with self._lock:
-                self._held -= array.nbytes
             self._note_failure(exc)
+
+    def _has_room(self, account, n_bytes, room):
+        if account.total + n_bytes > room and not self._was_recounted:
+            account.recount()
+            self._was_recounted = True
+        return account.total + n_bytes <= room
 
     def _note_failure(self, exc):
         """Whoever has made what cannot be written goes on without its being kept."""
@@ -119,11 +137,6 @@ class DiskStore:
                 f"written to ({exc.strerror or exc}); the parameter memory names another folder",
                 stacklevel=3,
             )
-
-    @cached_property
-    def _held(self):
-        """Bytes in the folder when it was first written to, and what was added since."""
-        return self.nbytes
 
     @cached_property
     def max_bytes(self):
@@ -158,9 +171,10 @@ class DiskStore:
 
     def clear(self):
         """Remove every array, and what killed processes left; the limit stays."""
-        for path in [*self._list(), *self.folder.glob("[0-9a-f][0-9a-f]/.*.partial")]:
-            path.unlink(missing_ok=True)
-        self._held = 0
+        with self._ledger.open() as account:
+            for path in [*self._list(), *self.folder.glob("[0-9a-f][0-9a-f]/.*.partial")]:
+                path.unlink(missing_ok=True)
+            account.recount()
 
     def __reduce__(self):
         return DiskStore, (self.folder,)

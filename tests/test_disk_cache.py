@@ -25,7 +25,7 @@ from skall import (
 from skall.cache import get_store
 from skall.cli import main
 from skall.datasets import make_blood_cells
-from skall.disk_cache import MAX_BYTES, SETTINGS, DiskStore, open_cache
+from skall.disk_cache import LEDGER, MAX_BYTES, SETTINGS, DiskStore, open_cache
 from skall.images.rows import FileImages
 from skall.row_blocks import run_halved
 from skall.trunk import FeatureExtractor
@@ -49,7 +49,7 @@ def predict(paths, memory, trainable="head"):
     return net.fit(paths[:16], CELLS.target[:16]).predict_proba(paths)
 
 
-def forbid(*args):
+def forbid(*args, **options):
     raise AssertionError("computed again")
 
 
@@ -94,7 +94,8 @@ def test_the_next_run_reads_what_the_first_made(paths, tmp_path, monkeypatch, tr
         # Not even the trunk runs.
         monkeypatch.setattr(FeatureExtractor, "forward", forbid)
     np.testing.assert_array_equal(predict(paths, str(folder), trainable), expected)
-    with pytest.raises(AssertionError, match="computed again"):
+    # Of a file, as whatever goes wrong while it is read.
+    with pytest.raises((AssertionError, ValueError), match="computed again"):
         predict(paths, None, trainable)
 
 
@@ -174,8 +175,7 @@ def test_threads_keep_to_the_limit_together(tmp_path):
     store.set_limit(10_000)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: store.put(b"%d" % n, np.zeros(100)), range(64)))
-    # With the heads of the files.
-    assert 0 < len(store) <= 12
+    assert len(store) == 10_000 // (800 + HEAD)
 
 
 def test_a_changed_file_is_read_anew(paths, tmp_path):
@@ -226,13 +226,18 @@ def test_objects_are_never_unpickled(tmp_path):
     assert store.get(b"key") is None and not path.exists()
 
 
+# Of a file beside the numbers of its array: the head, and a checksum.
+HEAD = 128 + 4
+
+
 def test_what_does_not_fit_is_not_admitted(tmp_path):
-    DiskStore(tmp_path).set_limit(1500)
+    limit = 3 * (500 + HEAD)
+    DiskStore(tmp_path).set_limit(limit)
     store = DiskStore(tmp_path)
     for number in range(4):
         store.put(b"%d" % number, np.zeros(500, np.uint8))
-    # A file has a head of 128 bytes, which counts when the folder is looked at again.
     assert len(store) == 3 and store.get(b"0") is not None and store.get(b"3") is None
+    assert store.nbytes == limit
     DiskStore(tmp_path).put(b"4", np.zeros(1, np.uint8))
     assert len(store) == 3
     store.set_limit(10_000)
@@ -242,13 +247,70 @@ def test_what_does_not_fit_is_not_admitted(tmp_path):
 
 def test_images_leave_half_of_the_folder_to_features(tmp_path):
     store = DiskStore(tmp_path)
-    store.set_limit(2000)
+    store.set_limit(4 * (500 + HEAD))
     for number in range(4):
         store.put(b"%d" % number, np.zeros(500, np.uint8), cheap=True)
     assert len(store) == 2
     for number in range(4):
         store.put(b"features of %d" % number, np.zeros(500, np.uint8))
     assert len(store) == 4
+
+
+def test_processes_keep_to_the_limit_together(tmp_path):
+    DiskStore(tmp_path).set_limit(10_000)
+    script = """
+import sys
+import numpy as np
+from skall.disk_cache import DiskStore
+
+DiskStore._salt = b"no torch, which takes seconds to import"
+store, name = DiskStore(sys.argv[1]), sys.argv[2]
+store.put(name.encode(), np.zeros(10))
+print("ready", flush=True)
+input()
+for number in range(64):
+    store.put(f"{name}{number}".encode(), np.zeros(100))
+"""
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, tmp_path, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in "abc"
+    ]
+    for writer in writers:
+        # All have seen a folder that is nearly empty.
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.communicate("\n", timeout=60)
+        assert writer.returncode == 0
+    assert 10_000 - (800 + HEAD) < DiskStore(tmp_path).nbytes <= 10_000
+
+
+def test_room_of_files_that_were_removed_is_found(tmp_path):
+    DiskStore(tmp_path).set_limit(2 * (500 + HEAD))
+    for number in range(2):
+        DiskStore(tmp_path).put(b"%d" % number, np.zeros(500, np.uint8))
+    next(tmp_path.glob("*/*.npy")).unlink()
+    DiskStore(tmp_path).put(b"2", np.zeros(500, np.uint8))
+    assert DiskStore(tmp_path).get(b"2") is not None
+    # Neither is what a damaged file took counted for ever.
+    next(tmp_path.glob("*/*.npy")).write_bytes(b"")
+    store = DiskStore(tmp_path)
+    assert sum(store.get(b"%d" % number) is None for number in range(3)) == 2
+    store.put(b"3", np.zeros(500, np.uint8))
+    assert len(store) == 2
+
+
+@pytest.mark.parametrize("content", ["", "many", "-3", "12 monkeys"])
+def test_a_damaged_ledger_is_counted_anew(tmp_path, content):
+    store = DiskStore(tmp_path)
+    store.put(b"key", np.zeros(500, np.uint8))
+    (tmp_path / LEDGER).write_text(content)
+    store.put(b"another", np.zeros(500, np.uint8))
+    assert int((tmp_path / LEDGER).read_text()) == store.nbytes == 2 * (500 + HEAD)
 
 
 def make_writing_fail(patch, error):
@@ -352,7 +414,11 @@ def test_command_line(tmp_path, capsys):
     assert capsys.readouterr().out == f"{folder}: 1 arrays, 0.001 of 20 GB\n"
     assert main(["cache", str(folder), "--limit", "0.5", "--clear"]) == 0
     assert capsys.readouterr().out == f"{folder}: 0 arrays, 0 of 0.5 GB\n"
-    assert {path.name for path in folder.iterdir() if path.is_file()} == {SETTINGS, "notes.txt"}
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {
+        SETTINGS,
+        LEDGER,
+        "notes.txt",
+    }
     assert open_cache(folder).max_bytes == 500_000_000
     with pytest.raises(SystemExit):
         main(["cache", str(folder), "--limit", "much"])
