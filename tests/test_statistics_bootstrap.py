@@ -42,6 +42,10 @@ def draw(n_samples=60, k=2, n_estimators=1, n_folds=2, n_repeats=1, seed=0):
     return pd.concat(rows, ignore_index=True)
 
 
+# Of these, each compares samples; of several folds, only those of one.
+WITHIN_FOLDS = ("balanced_accuracy", "mcc", "roc_auc", "average_precision")
+
+
 def draw_outcome(k, positive, n=30, n_folds=None):
     """Random labels and coarse probabilities, as an outcome."""
     rng = np.random.default_rng(1)
@@ -187,9 +191,48 @@ def test_value_is_the_mean_over_folds(k):
         ]
         expected = pd.DataFrame(folds).mean()
         values = got[got["estimator"] == "net1"].set_index("metric")["value"]
-        # Scores of different folds are not ranked against each other, see below.
-        alike = [m for m in METRICS if not (pooled and m in ("roc_auc", "average_precision"))]
+        # Samples of different folds are not compared, see below.
+        alike = [m for m in METRICS if not (pooled and m in WITHIN_FOLDS)]
         assert values[alike].to_numpy() == pytest.approx(expected[alike].to_numpy())
+
+
+@pytest.mark.parametrize(("k", "positive"), [(2, 1), (3, None)])
+def test_labels_of_different_folds_are_not_compared(k, positive):
+    """The balanced accuracy and the mcc, pair by pair."""
+    outcome = draw_outcome(k, positive, n=40, n_folds=4)
+    units, weights = draw_weights(outcome)
+    names = ["balanced_accuracy", "mcc"]
+    got = evaluate_weighted(names, outcome, units, weights)
+    n_undetermined = 0
+    for values, counts in zip(got, weights, strict=True):
+        rows = np.repeat(np.arange(40), counts[units])
+        truth, predicted, fold = (
+            array[rows] for array in (outcome.truth, outcome.predicted, outcome.folds)
+        )
+        i, j = np.triu_indices(len(rows), 1)
+        i, j = i[fold[i] == fold[j]], j[fold[i] == fold[j]]
+        right = (truth == predicted).astype(float)
+        of_pairs = [
+            (right[i] + right[j])[
+                ((truth[i] == c) & (truth[j] == d)) | ((truth[i] == d) & (truth[j] == c))
+            ]
+            for c in range(k)
+            for d in range(c)
+        ]
+        known = all(len(part) for part in of_pairs)
+        n_undetermined += not known
+        expected = np.mean([part.mean() / 2 for part in of_pairs]) if known else np.nan
+        assert values[0] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+        if len({*truth}) < k or not (truth[i] != truth[j]).any():
+            assert np.isnan(values[1])
+            continue
+        # A correlation: of two samples drawn from one fold, how they differ.
+        t, p = np.eye(k)[truth], np.eye(k)[predicted]
+        t, p = t[i] - t[j], p[i] - p[j]
+        spread = np.sqrt((t * t).sum() * (p * p).sum())
+        expected = (t * p).sum() / spread if spread else 0
+        assert values[1] == pytest.approx(expected, abs=1e-12)
+    assert 0 < n_undetermined < len(weights)
 
 
 def draw_uneven_folds(scores):
@@ -204,13 +247,20 @@ def draw_uneven_folds(scores):
 @pytest.mark.parametrize("pos_label", ["c0", "c1"])
 def test_pooled_area_of_a_dummy_is_a_half(pos_label):
     """Its scores are the training parts' shares, which are lower where the fold's own is higher."""
-    predictions = draw_uneven_folds([0.7, 0.5, 0.3])
+    predictions = draw_uneven_folds([0.7, 0.45, 0.3])
     share = predictions["y_true"] == "c1"
     assert sk.roc_auc_score(share, predictions["proba_c1"]) < 0.25
     names = ["roc_auc", "average_precision", "sensitivity_at_90_specificity"]
     got = bootstrap_intervals(predictions, names, pos_label=pos_label, pooled=True, **FAST)
     got = got.set_index("metric")
     assert got.loc["roc_auc", ["value", "low", "high"]].tolist() == [0.5, 0.5, 0.5]
+    # It names the class that is rarer in the fold, and is right by less than chance over all.
+    names = np.where(predictions["proba_c1"] > 0.5, "c1", "c0")
+    assert sk.matthews_corrcoef(predictions["y_true"], names) < -0.4
+    labels = bootstrap_intervals(
+        predictions, ["balanced_accuracy", "mcc"], pos_label=pos_label, pooled=True, **FAST
+    )
+    assert labels[["value", "low", "high"]].to_numpy().tolist() == [[0.5] * 3, [0.0] * 3]
     # The precision of a positive sample is its fold's share: 1 has 0.1, 5 have 0.5, 9 have 0.9.
     expected = (1 * 0.1 + 5 * 0.5 + 9 * 0.9) / 15
     assert got.loc["average_precision", "value"] == pytest.approx(expected)

@@ -1,4 +1,9 @@
-"""Metrics of predicted labels: ``function(weighted)`` gives one value for each set of weights."""
+"""Metrics of predicted labels: ``function(weighted)`` gives one value for each set of weights.
+
+Over several folds, most count the samples of all. The balanced accuracy and the mcc set samples
+against each other that are of different classes, and count pairs of samples of one fold, see
+:meth:`~skall.metrics.outcome.WeightedOutcome.split`.
+"""
 
 from collections.abc import Callable
 
@@ -13,8 +18,17 @@ def _accuracy(weighted):
 
 
 def _balanced_accuracy(weighted):
-    tp, _, fn, _ = weighted.counts
-    return divide(tp, tp + fn).mean(axis=1)
+    # Of each pair of samples of two classes, how many of both are right; of a single fold that is
+    # the mean of the classes' recalls.
+    k = weighted.outcome.n_classes
+    right, pairs = np.zeros((2, len(weighted.weights), k, k))
+    for fold in weighted.split():
+        tp, _, fn, _ = fold.counts
+        sizes = tp + fn
+        first_right = tp[:, :, None] * sizes[:, None, :]
+        right += (first_right + first_right.transpose(0, 2, 1)) / 2
+        pairs += sizes[:, :, None] * sizes[:, None, :]
+    return divide(right, pairs)[:, *np.triu_indices(k, 1)].mean(axis=1)
 
 
 def _precision(weighted):
@@ -40,13 +54,17 @@ def _f1(weighted):
 
 
 def _mcc(weighted):
-    tp, fp, fn, _ = weighted.counts
-    truth, predicted = tp + fn, tp + fp
-    n = truth.sum(axis=1)
-    covariance = tp.sum(axis=1) * n - (truth * predicted).sum(axis=1)
-    spread = (n**2 - (truth**2).sum(axis=1)) * (n**2 - (predicted**2).sum(axis=1))
+    covariance, of_truth, of_predicted = np.zeros((3, len(weighted.weights)))
+    for fold in weighted.split():
+        tp, fp, fn, _ = fold.counts
+        truth, predicted = tp + fn, tp + fp
+        n = truth.sum(axis=1)
+        covariance += tp.sum(axis=1) * n - (truth * predicted).sum(axis=1)
+        of_truth += n**2 - (truth**2).sum(axis=1)
+        of_predicted += n**2 - (predicted**2).sum(axis=1)
     # 0 where one class alone is predicted, which says nothing of the truth.
-    return _need_all(weighted, np.nan_to_num(divide(covariance, np.sqrt(spread))))
+    values = np.nan_to_num(divide(covariance, np.sqrt(of_truth * of_predicted)))
+    return _need_all(weighted, np.where(of_truth > 0, values, np.nan))
 
 
 def _need_all(weighted, values):

@@ -1,6 +1,6 @@
 """What metrics are computed from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ class Outcome:
     ``truth`` and ``predicted`` are (n,) integers, ``proba`` and ``ranking`` (n, k) floats; all but
     ``truth`` may be None. ``positive`` is a class, or None where the average over all of them is
     meant. ``folds`` (n,) tells apart samples that were predicted by different fitted estimators,
-    whose scores have no common scale: only samples of one fold are ranked against each other. None
-    where one estimator has predicted all.
+    which are not compared with each other, see :meth:`WeightedOutcome.split`; None where one
+    estimator has predicted all.
     """
 
     truth: np.ndarray
@@ -25,6 +25,12 @@ class Outcome:
     positive: int | None
     n_classes: int
     folds: np.ndarray | None = None
+
+    def take(self, rows):
+        """The outcome of some of the samples, all of one fold."""
+        fields = {name: getattr(self, name) for name in ("truth", "predicted", "proba", "ranking")}
+        taken = {name: None if array is None else array[rows] for name, array in fields.items()}
+        return replace(self, **taken, folds=None)
 
 
 class Counts(NamedTuple):
@@ -61,6 +67,36 @@ class WeightedOutcome:
         fp, fn = tables.sum(axis=1) - tp, tables.sum(axis=2) - tp
         return Counts(tp, fp, fn, tables.sum(axis=(1, 2))[:, None] - tp - fp - fn)
 
+    def split(self):
+        """The outcomes of the folds, for metrics of pairs of samples.
+
+        Estimators of different folds have learnt from different shares of the classes: one whose
+        fold holds more of a class has seen less of it, so that its scores for that class are lower
+        and it is named less often. Across folds, the area of a constant classifier lies far below
+        0.5 [1]_ [2]_, and so do its balanced accuracy and mcc lie below chance.
+
+        Returns
+        -------
+        list of WeightedOutcome
+            With the same sets of weights.
+
+        References
+        ----------
+        .. [1] Airola, A., Pahikkala, T., Waegeman, W., De Baets, B., & Salakoski, T. (2011). An
+           experimental comparison of cross-validation techniques for estimating the area under the
+           ROC curve. Computational Statistics & Data Analysis 55, 1828-1844. doi
+           10.1016/j.csda.2010.11.018.
+        .. [2] Forman, G., & Scholz, M. (2010). Apples-to-apples in cross-validation studies:
+           pitfalls in classifier performance measurement. ACM SIGKDD Explorations 12, 49-57. doi
+           10.1145/1882471.1882479.
+        """
+        if self.outcome.folds is None:
+            return [self]
+        return [
+            WeightedOutcome(self.outcome.take(rows), self.units[rows], self.weights)
+            for rows in list_folds(self.outcome.folds, len(self.units))
+        ]
+
     def average(self, values):
         """Weighted means (n_sets,) of one number per sample; NaN without samples."""
         n_units = self.weights.shape[1]
@@ -87,6 +123,24 @@ def weigh_once(outcome):
     """
     units = np.zeros(len(outcome.truth), dtype=int)
     return WeightedOutcome(outcome, units, np.ones((1, 1), dtype=int))
+
+
+def list_folds(folds, n_samples):
+    """The rows of each fold.
+
+    Parameters
+    ----------
+    folds : ndarray of int, shape (n_samples,), or None
+        None: all are of one.
+    n_samples : int
+
+    Returns
+    -------
+    list of ndarray of int
+    """
+    folds = np.zeros(n_samples, dtype=int) if folds is None else np.asarray(folds)
+    order = np.argsort(folds, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(folds[order])) + 1)
 
 
 def divide(numerator, denominator):

@@ -51,9 +51,10 @@ def bootstrap_intervals(
     pooled : bool, default=False
         False: metrics are computed in each fold and averaged, as the tables of a comparison are;
         True: computed over all of a repeat's predictions and averaged over the repeats, which is
-        steadier where folds are small. Only samples of one fold are ranked against each other for
-        roc_auc, average_precision and the sensitivity at a fixed specificity, whose folds count by
-        their pairs or positive samples, see :mod:`skall.metrics.ranking`.
+        steadier where folds are small. Only samples of one fold are compared with each other: for
+        roc_auc, balanced_accuracy and mcc folds count by their pairs, for average_precision and the
+        sensitivity at a fixed specificity by their positive samples; see
+        :meth:`skall.metrics.outcome.WeightedOutcome.split`.
     random_state : int, numpy.random.Generator or None, default=None
 
     Returns

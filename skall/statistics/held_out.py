@@ -55,7 +55,7 @@ def read_outcome(part, classes, columns, pos_label):
     -------
     Outcome
         Without labels or probabilities where they were not stored. Its ``folds`` keep metrics of
-        the order of scores within each fold, see :mod:`skall.metrics.ranking`.
+        pairs of samples within each fold.
     """
     pos_label = resolve_pos_label(classes, pos_label)
     proba = part[columns].to_numpy(dtype=float)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import binom, binomtest, norm, rankdata
 
-from skall.metrics.ranking import list_folds
+from skall.metrics.outcome import list_folds
 from skall.statistics.result import PairedResult, check_level, standardise
 
 
@@ -84,10 +84,11 @@ def delong_test(is_positive, scores_a, scores_b, groups=None, folds=None, *, con
         which equals DeLong's where every group has one sample.
     folds : array-like of shape (n_samples,), optional
         Which fold's estimator has given the scores. Scores of different folds have no common scale:
-        only pairs of samples of one fold count, as in :mod:`skall.metrics.ranking`. The variance is
-        that of the same sums over the samples (groups) of all folds [3]_, each of which counts as
-        often as it stands in a pair; so it includes how far the folds' areas lie apart. A fold
-        without either class has no pairs and does not count.
+        only pairs of samples of one fold count, see
+        :meth:`skall.metrics.outcome.WeightedOutcome.split`. The variance is that of the same sums
+        over the samples (groups) of all folds [3]_, each of which counts as often as it stands in a
+        pair; so it includes how far the folds' areas lie apart. A fold without either class has no
+        pairs and does not count.
     confidence_level : float, default=0.95
 
     Returns
