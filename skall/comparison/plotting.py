@@ -7,7 +7,7 @@ from skall.displays.curves import PrecisionRecallDisplay, RocDisplay
 from skall.displays.errors import ErrorGalleryDisplay
 from skall.displays.held_out import list_with_probabilities
 from skall.displays.learning import LearningCurvesDisplay
-from skall.displays.metric_bars import MetricBarsDisplay
+from skall.displays.metric_panels import MetricsDisplay
 from skall.displays.parameter_table import ParameterTableDisplay
 from skall.displays.rank_diagram import CriticalDifferenceDisplay
 
@@ -20,20 +20,20 @@ class Plots:
     """
 
     def plot_metrics(self, metrics=None, **options):
-        """Bars of one or several metrics with intervals.
+        """One or several metrics with intervals, a panel for each.
 
         Parameters
         ----------
         metrics : str or list of str, optional
             By default all that were computed.
         **options
-            As :meth:`skall.displays.metric_bars.MetricBarsDisplay.from_comparison`.
+            As :meth:`skall.displays.metric_panels.MetricsDisplay.from_comparison`.
 
         Returns
         -------
-        skall.displays.metric_bars.MetricBarsDisplay
+        skall.displays.metric_panels.MetricsDisplay
         """
-        return MetricBarsDisplay.from_comparison(self, metrics, **options)
+        return MetricsDisplay.from_comparison(self, metrics, **options)
 
     def plot_confusion(self, names=None, **options):
         """Confusion matrices, pooled over the folds or ``per_fold=True``.

@@ -27,6 +27,7 @@ from skall.comparison.tabulation import (
     UNLEARNT,
 )
 from skall.displays.figures import draw_folds
+from skall.displays.style import style_estimators
 from skall.metrics import LOWER_IS_BETTER
 from skall.statistics import average_test_ratio, test_estimators
 from skall.statistics.held_out import choose_metric
@@ -248,7 +249,8 @@ class Comparison(Plots, Ensembles):
         """
         if "accuracy" not in set(self.scores_["metric"]):
             raise ValueError("the accuracy was not computed; add 'accuracy' to `scoring`")
-        return draw_folds(self.scores_, "accuracy", self.split_names()[1], ax)
+        styles = style_estimators(self)
+        return draw_folds(self.scores_, "accuracy", self.split_names()[1], styles, ax)
 
     def test(
         self,

@@ -5,11 +5,41 @@ from textwrap import wrap
 import numpy as np
 
 from skall.displays.held_out import read_folds
-from skall.displays.style import make_panels, quote
+from skall.displays.style import MEDIUM, make_panels, quote
 from skall.statistics.held_out import list_classes
 
 # Characters that fit above a matrix.
 TITLE = 20
+
+
+def count_confusions(predictions, names=None):
+    """True against likeliest classes, fold by fold.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :attr:`skall.comparison.Comparison.predictions_`.
+    names : str or iterable of str, optional
+        Estimators; by default all that have probabilities.
+
+    Returns
+    -------
+    classes : list of labels
+    counts : dict of str to dict of (int, int) to ndarray of int of shape (n_classes, n_classes)
+        By estimator, and repeat and fold; rows are true classes, columns predicted ones.
+
+    Raises
+    ------
+    ValueError
+        For an unknown estimator, or one without probabilities.
+    """
+    classes, _ = list_classes(predictions)
+    folds, _ = read_folds(predictions, names)
+    counts = {
+        name: {key: _count(outcome, len(classes)) for key, outcome in outcomes.items()}
+        for name, outcomes in folds.items()
+    }
+    return classes.tolist(), counts
 
 
 class ConfusionDisplay:
@@ -57,19 +87,17 @@ class ConfusionDisplay:
         ValueError
             For an unknown estimator, or one without probabilities.
         """
-        classes, _ = list_classes(comparison.predictions_)
-        folds, _ = read_folds(comparison.predictions_, names)
+        classes, counts = count_confusions(comparison.predictions_, names)
         n_repeats = comparison.predictions_["repeat"].nunique()
         matrices = {}
-        for name, outcomes in folds.items():
-            counts = {key: _count(outcome, len(classes)) for key, outcome in outcomes.items()}
+        for name, by_fold in counts.items():
             if not per_fold:
-                matrices[name] = sum(counts.values())
+                matrices[name] = sum(by_fold.values())
                 continue
-            for (repeat, fold), matrix in counts.items():
+            for (repeat, fold), matrix in by_fold.items():
                 of_repeat = f"repeat {repeat}, " if n_repeats > 1 else ""
                 matrices[f"{name}: {of_repeat}fold {fold}"] = matrix
-        return cls(matrices, classes.tolist()).plot(ax)
+        return cls(matrices, classes).plot(ax)
 
     def plot(self, ax=None):
         """Draw.
@@ -112,7 +140,7 @@ class ConfusionDisplay:
         ax.set_xlabel("predicted")
         ax.set_ylabel("true")
         lines = wrap(title, TITLE) or [""]
-        ax.set_title("\n".join(map(quote, lines)), fontsize="medium")
+        ax.set_title("\n".join(map(quote, lines)), fontsize=MEDIUM)
 
 
 def _count(outcome, n_classes):

@@ -1,8 +1,18 @@
 """What accuracy costs."""
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from skall.displays.style import describe_metric, make_axes, make_styles, quote, quote_in_legend
+from skall.displays.style import (
+    describe_metric,
+    draw_legend,
+    make_axes,
+    make_styles,
+    quote,
+    shorten_names,
+    shorten_number,
+    style_estimators,
+)
 from skall.statistics import average_test_ratio
 from skall.statistics.held_out import choose_metric, choose_names
 from skall.statistics.intervals import tabulate_intervals
@@ -24,6 +34,8 @@ class CostDisplay:
         Columns ``estimator, metric, value, low, high, cost``, of one metric.
     label : str
         What the cost is, with its unit.
+    styles : dict of str to Style, optional
+        By estimator; by default those of the table's order.
 
     Attributes
     ----------
@@ -32,9 +44,10 @@ class CostDisplay:
     figure_ : matplotlib.figure.Figure
     """
 
-    def __init__(self, table, label):
+    def __init__(self, table, label, styles=None):
         self.table = table
         self.label = label
+        self.styles = make_styles(table["estimator"]) if styles is None else styles
 
     @classmethod
     def from_comparison(cls, comparison, costs="macs", *, label=None, metric=None, ax=None):
@@ -89,7 +102,7 @@ class CostDisplay:
             test_ratio=average_test_ratio(comparison.folds_),
         )
         table["cost"] = table["estimator"].map(costs).astype(float)
-        return cls(table, label).plot(ax)
+        return cls(table, label, style_estimators(comparison)).plot(ax)
 
     def plot(self, ax=None):
         """Draw; the axis of costs is logarithmic where they differ tenfold.
@@ -102,29 +115,26 @@ class CostDisplay:
         -------
         CostDisplay
         """
-        ax = make_axes(ax, (7, 4.4))
-        styles = make_styles(self.table["estimator"])
+        ax = make_axes(ax)
+        names, handles = shorten_names(self.table["estimator"]), []
         for row in self.table.itertuples():
-            style = styles[row.estimator]
+            style = self.styles[row.estimator]
             if not np.isnan(row.low):
                 ax.vlines(row.cost, row.low, row.high, color=style.colour, linewidth=1, zorder=1)
-            ax.plot(
-                [row.cost],
-                [row.value],
-                color=style.colour,
-                marker=style.marker,
-                linestyle=style.linestyle,
-                markersize=8,
-                label=quote_in_legend(row.estimator),
-            )
+            look = {"color": style.colour, "marker": style.marker, "markerfacecolor": style.face}
+            label = names[row.estimator]
+            handles += ax.plot([row.cost], [row.value], **look, linestyle="none", label=label)
         cheapest, dearest = self.table["cost"].min(), self.table["cost"].max()
         if cheapest > 0 and dearest >= 10 * cheapest:
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.xaxis.set_major_formatter(lambda cost, place: shorten_number(cost))
         ax.set_xlabel(quote(self.label))
         metric = describe_metric(self.table["metric"].iloc[0])
-        ax.set_ylabel(f"{metric} (line: 95 % interval over folds)")
+        ax.set_ylabel(f"{metric} (95 % interval)")
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
+        draw_legend(ax, handles, "best")
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -10,7 +10,16 @@ from sklearn.metrics import (
 )
 
 from skall.displays.held_out import read_positives, summarise_folds
-from skall.displays.style import GREY, draw_band, make_axes, make_styles, quote, quote_in_legend
+from skall.displays.style import (
+    GREY,
+    draw_band,
+    draw_legend,
+    make_axes,
+    make_styles,
+    quote,
+    shorten_names,
+    style_estimators,
+)
 
 GRID = np.linspace(0, 1, 101)
 
@@ -30,6 +39,8 @@ class _CurvesDisplay:
         Its share of a fold's samples, the mean over the folds that have a curve.
     left_out : sequence of str
         Estimators without probabilities, which the legend names.
+    styles : dict of str to Style, optional
+        By estimator; by default those of the curves' order.
 
     Attributes
     ----------
@@ -42,8 +53,9 @@ class _CurvesDisplay:
        doi 10.1016/j.patrec.2005.10.010.
     """
 
-    def __init__(self, curves, areas, pos_label, prevalence, left_out=()):
+    def __init__(self, curves, areas, pos_label, prevalence, left_out=(), styles=None):
         self.curves = curves
+        self.styles = make_styles(curves) if styles is None else styles
         self.areas = areas
         self.pos_label = pos_label
         self.prevalence = prevalence
@@ -88,7 +100,8 @@ class _CurvesDisplay:
             areas[name] = np.array([cls._measure(*pair) for pair in usable])
         # Over the same folds as the curves: where one that ranks nothing stands.
         prevalence = np.mean([is_positive.mean() for is_positive, _ in usable])
-        return cls(curves, areas, label, float(prevalence), left_out).plot(ax)
+        styles = style_estimators(comparison)
+        return cls(curves, areas, label, float(prevalence), left_out, styles).plot(ax)
 
     def plot(self, ax=None):
         """Draw.
@@ -101,10 +114,10 @@ class _CurvesDisplay:
         -------
         display
         """
-        ax = make_axes(ax, (6, 5.4))
-        handles = []
-        for place, (name, style) in enumerate(make_styles(self.curves).items()):
-            mean, std = summarise_folds(self.curves[name])
+        ax = make_axes(ax)
+        names, handles = shorten_names([*self.curves, *self.left_out]), []
+        for place, (name, curves) in enumerate(self.curves.items()):
+            style, (mean, std) = self.styles[name], summarise_folds(curves)
             draw_band(ax, GRID, mean, std, style.colour, (0, 1))
             area, spread = summarise_folds(self.areas[name][:, None])
             spread = "" if np.isnan(spread[0]) else f" ± {spread[0]:.3f}"
@@ -113,22 +126,23 @@ class _CurvesDisplay:
                 mean,
                 color=style.colour,
                 linestyle=style.linestyle,
+                linewidth=1.3,
                 marker=style.marker,
+                markerfacecolor=style.face,
                 # At other places for each, so that equal curves hide no marker.
                 markevery=(2 * place % 12, 12),
                 markersize=4,
-                label=f"{quote_in_legend(name)} ({self._area} {area[0]:.3f}{spread})",
+                label=f"{names[name]} ({self._area} {area[0]:.3f}{spread})",
             )
         handles += self._draw_chance(ax)
         handles += [
-            Line2D([], [], linestyle="none", label=f"{quote_in_legend(name)}: no probabilities")
+            Line2D([], [], linestyle="none", label=f"{names[name]}: no probabilities")
             for name in self.left_out
         ]
-        ax.legend(handles=handles, fontsize="small", loc=self._legend_place)
-        ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+        draw_legend(ax, handles, self._legend_place)
+        ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         ax.set_xlabel(self._x_label)
-        ax.set_ylabel(self._y_label)
-        ax.set_title(f"{quote(self.pos_label)} against the rest", fontsize="medium")
+        ax.set_ylabel(f"{self._y_label} ({quote(self.pos_label)})")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -67,6 +67,49 @@ def find_confident_errors(comparison, n=12, names=None, *, distinct=False):
     return wrong.reindex(columns=order).reset_index(drop=True)
 
 
+def collect_errors(comparison, X=None, n=12, names=None, *, distinct=False):
+    """The confident errors with their images.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    X, n, names, distinct
+        As of :meth:`ErrorGalleryDisplay.from_comparison`.
+
+    Returns
+    -------
+    errors : DataFrame
+        From :func:`find_confident_errors`.
+    pictures : list of PIL.Image.Image or None
+        One per row; None where the image is not at hand.
+    files : list of str or None
+        Names of the files, where the images come from files.
+
+    Raises
+    ------
+    ValueError, TypeError, FileNotFoundError
+        As :meth:`ErrorGalleryDisplay.from_comparison`.
+    """
+    errors = find_confident_errors(comparison, n, names, distinct=distinct)
+    images = comparison.images_ if X is None else as_images(X)
+    if images is None:
+        raise ValueError("the images are not at hand: pass X, as to the comparison")
+    last = comparison.predictions_["sample"].max()
+    if len(images) <= last:
+        raise ValueError(
+            f"X has {len(images)} rows, but sample {last} was tested: pass the same X as to "
+            "the comparison"
+        )
+    pictures = [_open(images, row) for row in errors["sample"]]
+    if X is None and len(pictures) and not any(pictures):
+        raise ValueError("none of these images is at hand: pass X, as to the comparison")
+    known = comparison.samples_["file"] if X is None else getattr(images, "paths", None)
+    paths = None if known is None else [known[sample] for sample in errors["sample"]]
+    named = paths is not None and all(isinstance(p, str) and os.path.isabs(p) for p in paths)
+    files = [os.path.basename(path) for path in paths] if named else None
+    return errors, pictures, files
+
+
 class ErrorGalleryDisplay:
     """Images of confident errors, each with its file, patient, labels and estimator.
 
@@ -121,24 +164,7 @@ class ErrorGalleryDisplay:
             As :func:`find_confident_errors` and :func:`skall.images.as_images`, or if X is shorter
             than what was compared.
         """
-        errors = find_confident_errors(comparison, n, names, distinct=distinct)
-        images = comparison.images_ if X is None else as_images(X)
-        if images is None:
-            raise ValueError("the images are not at hand: pass X, as to the comparison")
-        last = comparison.predictions_["sample"].max()
-        if len(images) <= last:
-            raise ValueError(
-                f"X has {len(images)} rows, but sample {last} was tested: pass the same X as to "
-                "the comparison"
-            )
-        pictures = [_open(images, row) for row in errors["sample"]]
-        if X is None and len(pictures) and not any(pictures):
-            raise ValueError("none of these images is at hand: pass X, as to the comparison")
-        known = comparison.samples_["file"] if X is None else getattr(images, "paths", None)
-        paths = None if known is None else [known[sample] for sample in errors["sample"]]
-        named = paths is not None and all(isinstance(p, str) and os.path.isabs(p) for p in paths)
-        files = [os.path.basename(path) for path in paths] if named else None
-        return cls(errors, pictures, files).plot(ax)
+        return cls(*collect_errors(comparison, X, n, names, distinct=distinct)).plot(ax)
 
     def plot(self, ax=None):
         """Draw.

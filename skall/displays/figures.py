@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from skall.displays.style import BLUE, ORANGE, describe_metric, make_axes, quote
+from skall.displays.style import describe_metric, make_axes, make_styles, quote
 
 
-def draw_folds(scores, metric, baselines=(), ax=None):
+def draw_folds(scores, metric, baselines=(), styles=None, ax=None):
     """Bars of a metric's mean over the folds, one per estimator, with a point for each fold.
 
     Parameters
@@ -14,7 +14,9 @@ def draw_folds(scores, metric, baselines=(), ax=None):
         Columns ``estimator, metric, value``.
     metric : str
     baselines : iterable of str
-        Estimators that are drawn apart, because they are there to be beaten.
+        Estimators that the labels name so, because they are there to be beaten.
+    styles : dict of str to Style, optional
+        By estimator; by default those of the order in the table.
     ax : matplotlib.axes.Axes, optional
         A new figure by default.
 
@@ -25,16 +27,16 @@ def draw_folds(scores, metric, baselines=(), ax=None):
     values = scores[scores["metric"] == metric]
     folds = {name: part["value"] for name, part in values.groupby("estimator", sort=False)}
     names = sorted(folds, key=lambda name: folds[name].mean())
+    styles = make_styles(folds) if styles is None else styles
     ax = make_axes(ax, (7, 1.2 + 0.45 * len(names)))
     for position, name in enumerate(names):
-        baseline = name in baselines
         ax.barh(
             position,
             folds[name].mean(),
             height=0.6,
-            color=ORANGE if baseline else BLUE,
+            color=styles[name].colour,
             alpha=0.65,
-            hatch="//" if baseline else None,
+            hatch=styles[name].hatch,
             edgecolor="white",
         )
         heights = np.full(len(folds[name]), position)

@@ -24,6 +24,26 @@ def list_with_probabilities(predictions, names):
     return [name for name in names if known[name]]
 
 
+def list_informative(predictions, names):
+    """Those of the names whose probabilities tell some samples of a fold from others.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+    names : iterable of str
+
+    Returns
+    -------
+    list of str
+        Without a dummy, and without a shortcut that is the same for every image: curves and
+        matrices of these say nothing.
+    """
+    columns = [column for column in predictions if str(column).startswith("proba_")]
+    folds = predictions.groupby(["estimator", "repeat", "fold"])[columns]
+    vary = (folds.max() > folds.min()).any(axis=1).groupby("estimator").any()
+    return [name for name in list_with_probabilities(predictions, names) if vary[name]]
+
+
 def choose_class(comparison, pos_label=None):
     """The class that stands against the others.
 

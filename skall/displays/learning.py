@@ -1,30 +1,43 @@
 """Learning curves of several folds."""
 
 import pandas as pd
+from matplotlib.lines import Line2D
 
-from skall.displays.style import BLUE, VERMILLION, draw_band, make_panels, quote
+from skall.displays.style import (
+    GREY,
+    WIDTH,
+    draw_band,
+    draw_legend,
+    make_panels,
+    make_styles,
+    shorten_names,
+    style_estimators,
+)
 from skall.statistics.held_out import choose_names
 
 MEASURES = {"loss": "loss", "acc": "accuracy"}
-PARTS = {"train": ("training", BLUE, "-", "o"), "valid": ("validation", VERMILLION, "--", "s")}
+PARTS = {"train": ("training", "-"), "valid": ("validation", "--")}
 
 
 class LearningCurvesDisplay:
-    """Loss and accuracy by epoch, a row of two panels for each estimator.
+    """Loss and accuracy by epoch, of all estimators in two panels.
 
-    Lines are means over the folds, bands one standard deviation. Where early stopping ended some
-    folds sooner, the later epochs are those of the others.
+    Lines are means over the folds, bands one standard deviation; lines of the training part are
+    whole, those of the validation part dashed. Where early stopping ended some folds sooner, the
+    later epochs are those of the others.
 
     Parameters
     ----------
     histories : dict of str to list of DataFrame
         By estimator, one history per fold: columns ``epoch`` and any of ``train_loss, valid_loss,
         train_acc, valid_acc``, one row per epoch.
+    styles : dict of str to Style, optional
+        By estimator; by default those of the order here.
 
     Attributes
     ----------
     histories : dict of str to list of DataFrame
-    ax_ : ndarray of matplotlib.axes.Axes of shape (n_estimators, 2)
+    ax_ : ndarray of matplotlib.axes.Axes of shape (2,)
         Loss on the left.
     figure_ : matplotlib.figure.Figure
 
@@ -34,7 +47,7 @@ class LearningCurvesDisplay:
         If there is no history, or one has no epochs or none of the columns.
     """
 
-    def __init__(self, histories):
+    def __init__(self, histories, styles=None):
         if not histories:
             raise ValueError("histories is empty: there is nothing to draw")
         for name, folds in histories.items():
@@ -48,6 +61,7 @@ class LearningCurvesDisplay:
                         f"{list(history)}; it needs 'epoch' and one of {sorted(columns)}"
                     )
         self.histories = histories
+        self.styles = make_styles(histories) if styles is None else styles
 
     @classmethod
     def from_comparison(cls, comparison, names=None, *, ax=None):
@@ -80,7 +94,7 @@ class LearningCurvesDisplay:
             ]
             for name in choose_names(table, names)
         }
-        return cls.from_histories(histories, ax=ax)
+        return cls(histories, style_estimators(comparison)).plot(ax)
 
     @classmethod
     def from_histories(cls, histories, *, ax=None):
@@ -114,30 +128,38 @@ class LearningCurvesDisplay:
         -------
         LearningCurvesDisplay
         """
-        panels = make_panels(ax, (len(self.histories), len(MEASURES)), (4.2, 2.8))
-        for row, (name, folds) in zip(panels, self.histories.items(), strict=True):
-            for panel, (measure, words) in zip(row, MEASURES.items(), strict=True):
-                self._draw_measure(panel, pd.concat(folds), measure)
-                panel.set_title(quote(name), fontsize="medium")
-                panel.set_xlabel("epoch")
-                panel.set_ylabel(words)
-        self.ax_, self.figure_ = panels, panels[0, 0].figure
+        panels = make_panels(ax, (1, len(MEASURES)), (WIDTH / len(MEASURES), 3.1))[0]
+        handles, parts = [], {}
+        names = shorten_names(self.histories)
+        for name, folds in self.histories.items():
+            style, epochs = self.styles[name], pd.concat(folds)
+            for panel, measure in zip(panels, MEASURES, strict=True):
+                parts |= _draw_measure(panel, epochs, measure, style)
+            look = {"color": style.colour, "marker": style.marker, "markersize": 4}
+            handles.append(Line2D([], [], **look, label=names[name]))
+        for panel, words in zip(panels, MEASURES.values(), strict=True):
+            panel.set_xlabel("epoch")
+            panel.set_ylabel(words)
+        handles += [Line2D([], [], color=GREY, **look) for look in parts.values()]
+        draw_legend(panels[0], handles, "best")
+        self.ax_, self.figure_ = panels, panels[0].figure
         return self
 
-    def _draw_measure(self, ax, epochs, measure):
-        drawn = False
-        for part, (words, colour, linestyle, marker) in PARTS.items():
-            column = f"{part}_{measure}"
-            if column not in epochs or epochs[column].isna().all():
-                continue
-            by_epoch = epochs.groupby("epoch")[column]
-            mean, std = by_epoch.mean(), by_epoch.std()
-            x = mean.index.to_numpy()
-            limits = (0, 1) if measure == "acc" else (0, float("inf"))
-            draw_band(ax, x, mean.to_numpy(), std.to_numpy(), colour, limits)
-            every = max(1, len(x) // 10)
-            style = {"color": colour, "linestyle": linestyle, "marker": marker}
-            ax.plot(x, mean, **style, markevery=every, markersize=4, label=words)
-            drawn = True
-        if drawn:
-            ax.legend(fontsize="small")
+
+def _draw_measure(ax, epochs, measure, style):
+    """The lines of one estimator; by part that has some, what the legend says of it."""
+    drawn = {}
+    for part, (words, linestyle) in PARTS.items():
+        column = f"{part}_{measure}"
+        if column not in epochs or epochs[column].isna().all():
+            continue
+        by_epoch = epochs.groupby("epoch")[column]
+        mean, std = by_epoch.mean(), by_epoch.std()
+        x = mean.index.to_numpy()
+        limits = (0, 1) if measure == "acc" else (0, float("inf"))
+        draw_band(ax, x, mean.to_numpy(), std.to_numpy(), style.colour, limits)
+        look = {"linestyle": linestyle, "label": words}
+        dots = {"marker": style.marker, "markersize": 4, "markevery": max(1, len(x) // 6)}
+        ax.plot(x, mean, color=style.colour, linewidth=1.3, **dots, **look)
+        drawn[part] = look
+    return drawn

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from skall.displays.held_out import list_with_probabilities
-from skall.displays.style import save_figure
+from skall.displays.style import describe_metric, save_figure
+from skall.metrics import LOWER_IS_BETTER
+from skall.report.selection import choose_metrics
 from skall.statistics.held_out import list_classes
-
-# More panels than these are no longer read on a page.
-MOST_PANELS = 60
 
 
 class Figure(NamedTuple):
@@ -29,124 +27,132 @@ class Plan(NamedTuple):
     title: str
     caption: str
     draw: Callable
-    file_format: str = "svg"
 
 
-def draw_figures(comparison):
-    """Every figure that a comparison has.
+def draw_figures(comparison, ranking, names, n_left_out=0):
+    """The figures that matplotlib draws.
 
     Parameters
     ----------
     comparison : Comparison
+    ranking : list of str
+        Every estimator, the best first.
+    names : list of str
+        Estimators of the curves.
+    n_left_out : int
+        How many others have curves.
 
     Returns
     -------
     dict of str to list of Figure
-        By section.
+        ``first`` to be seen at once; ``classes``, ``metrics`` and ``ranks`` to be opened.
     """
-    return {
-        section: [_make(plan) for plan in plans]
-        for section, plans in _plan(comparison).items()
-        if plans
+    plans = {
+        "first": [
+            *_plan_metrics(comparison, choose_metrics(comparison)[:4], ranking),
+            *_plan_curves(comparison, names, n_left_out),
+            *_plan_training(comparison),
+        ],
+        "classes": _plan_classes(comparison, names),
+        "metrics": _plan_metrics(comparison, _list_others(comparison), ranking),
+        "ranks": _plan_ranks(comparison),
     }
+    return {section: [_make(plan) for plan in of_section] for section, of_section in plans.items()}
 
 
-def _plan(comparison):
-    known = comparison.scores_["metric"].unique()
-    bars = [
-        Plan(title, f"{title} of each estimator.", partial(comparison.plot_metrics, metric))
-        for metric, title in (("accuracy", "Accuracy"), ("f1", "F1"))
-        if metric in known
-    ]
-    bars.append(
-        Plan(
-            "All metrics",
-            "Every metric whose higher values are better, in groups of bars.",
-            comparison.plot_metrics,
-        )
-    )
-    return {
-        "metrics": bars,
-        "ranks": [
-            Plan(
-                "Mean ranks",
-                "Critical-difference diagram: bars join estimators whose mean ranks Nemenyi's "
-                "test does not part.",
-                partial(comparison.plot_ranks, names=_choose_ranked(comparison)),
-            )
-        ],
-        "curves": _plan_curves(comparison),
-        "confusion": _plan_confusion(comparison),
-        "learning": [
-            Plan(
-                "Learning curves",
-                "Loss and accuracy by epoch: means over the folds with one standard deviation.",
-                comparison.plot_learning,
-            )
-        ],
-        "cost": [
-            Plan("Parameters", "What was trained, and what it costs.", comparison.plot_parameters),
-            *(
-                Plan(
-                    f"Accuracy against {words}",
-                    f"The main metric against {words}.",
-                    partial(comparison.plot_cost, cost),
-                )
-                for cost, words in (("macs", "operations"), ("predict_ms", "time"))
-            ),
-        ],
-        "errors": [
-            Plan(
-                "The most confident errors",
-                "Images whose wrong class got the highest probability, with file and patient.",
-                comparison.plot_errors,
-                "png",
-            )
-        ],
-    }
+def _list_others(comparison):
+    first = choose_metrics(comparison)[:4]
+    return [name for name in comparison.scores_["metric"].unique() if name not in first]
 
 
-def _choose_ranked(comparison):
-    """The rivals; with fewer than three of them everything is ranked."""
-    rivals, _ = comparison.split_names()
-    return rivals if len(rivals) > 2 else None
-
-
-def _plan_curves(comparison):
-    """Curves of the rivals and the best baseline: all baselines would hide them."""
-    rivals, baselines = comparison.split_names()
-    ranked = [name for name in comparison.table().index if name in baselines]
-    best = list_with_probabilities(comparison.predictions_, ranked)[:1]
-    # Without any, the display itself says what is missing.
-    names = list_with_probabilities(comparison.predictions_, rivals) + best or None
-    classes, _ = list_classes(comparison.predictions_)
-    labels = [comparison.pos_label_] if len(classes) == 2 else classes.tolist()
+def _plan_metrics(comparison, metrics, ranking):
+    """Two metrics a figure."""
     plans = []
-    for label in labels:
-        kinds = (
-            (comparison.plot_roc, "ROC curve", "Sensitivity against 1 - specificity"),
-            (
-                comparison.plot_precision_recall,
-                "Precision-recall curve",
-                "Precision against recall",
-            ),
-            (comparison.plot_calibration, "Calibration", "How often a probability came true"),
-        )
-        for draw, title, words in kinds:
-            caption = f"{words} for the class {label}, with a band over the folds."
-            plans.append(Plan(f"{title}: {label}", caption, partial(draw, names, pos_label=label)))
+    for start in range(0, len(metrics), 2):
+        pair = metrics[start : start + 2]
+        title = " and ".join(describe_metric(metric) for metric in pair)
+        lower = [describe_metric(metric) for metric in pair if metric in LOWER_IS_BETTER]
+        caption = "Means over the folds with 95 % intervals; dashed: the best baseline."
+        if lower:
+            caption += f" Lower is better: {', '.join(lower)}."
+        draw = partial(comparison.plot_metrics, pair, names=ranking)
+        plans.append(Plan(title[:1].upper() + title[1:], caption, draw))
     return plans
 
 
-def _plan_confusion(comparison):
+def _plan_curves(comparison, names, n_left_out):
+    """Of two classes; more have curves each, see :func:`_plan_classes`."""
+    classes, _ = list_classes(comparison.predictions_)
+    if len(classes) > 2:
+        return []
+    label = comparison.pos_label_
+    chosen = f" Of the {n_left_out + len(names)} estimators the best." if n_left_out else ""
+    band = f"means over the folds with one standard deviation, class {label}.{chosen}"
+    # Without any, the display itself says what is missing.
+    options = {"names": names or None, "pos_label": label}
+    return [
+        Plan(
+            "ROC curves",
+            f"Sensitivity against 1 - specificity, {band}",
+            partial(comparison.plot_roc, **options),
+        ),
+        Plan(
+            "Precision-recall curves",
+            f"Precision against recall, {band}",
+            partial(comparison.plot_precision_recall, **options),
+        ),
+        _plan_calibration(comparison, "Calibration", label, options),
+    ]
+
+
+def _plan_calibration(comparison, title, label, options):
+    caption = (
+        f"How often the class {label} came true, by its probability, in bins of equally many "
+        "samples; below, where the probabilities lie."
+    )
+    return Plan(title, caption, partial(comparison.plot_calibration, **options))
+
+
+def _plan_classes(comparison, names):
+    """Curves of each of three or more classes."""
+    classes, _ = list_classes(comparison.predictions_)
+    plans = []
+    for label in classes.tolist() if len(classes) > 2 else []:
+        options = {"names": names or None, "pos_label": label}
+        caption = f"{label} against the rest, means over the folds with one standard deviation."
+        draw = partial(comparison.plot_roc, **options)
+        plans.append(Plan(f"ROC curves: {label}", caption, draw))
+        plans.append(_plan_calibration(comparison, f"Calibration: {label}", label, options))
+    return plans
+
+
+def _plan_training(comparison):
+    """What was learnt, epoch by epoch, and what it cost."""
+    plans = []
+    if len(comparison.history_):
+        words = "Loss and accuracy by epoch, means over the folds with one standard deviation."
+        plans.append(Plan("Learning curves", words, comparison.plot_learning))
+    budgets = comparison.budgets()
+    cost, words = ("predict_ms", "time to predict an image")
+    if budgets["macs"].notna().sum() > 1:
+        cost, words = ("macs", "operations")
+    metric = describe_metric(choose_metrics(comparison)[0])
+    title = f"{metric[:1].upper()}{metric[1:]} against {words}"
+    caption = "Means over the folds with 95 % intervals."
+    plans.append(Plan(title, caption, partial(comparison.plot_cost, cost)))
+    return plans
+
+
+def _plan_ranks(comparison):
+    """The rivals; with fewer than three of them there is nothing to rank."""
     rivals, _ = comparison.split_names()
-    caption = "Counts, and the share of the true class (row) that they are"
-    pooled = Plan("Confusion matrices", f"{caption}, over all folds.", comparison.plot_confusion)
-    n_panels = len(rivals) * len(comparison.scores_.groupby(["repeat", "fold"]))
-    if not rivals or n_panels > MOST_PANELS:
-        return [pooled]
-    each = partial(comparison.plot_confusion, rivals, per_fold=True)
-    return [pooled, Plan("Confusion matrices of each fold", f"{caption}, by fold.", each)]
+    if len(rivals) < 3:
+        return []
+    caption = (
+        "Critical-difference diagram: bars join estimators whose mean ranks Nemenyi's test does "
+        "not part."
+    )
+    return [Plan("Mean ranks", caption, partial(comparison.plot_ranks, names=rivals))]
 
 
 def _make(plan):
@@ -155,8 +161,11 @@ def _make(plan):
         figure = plan.draw().figure_
     except (ValueError, TypeError, OSError) as exc:
         return Figure(plan.title, plan.caption, None, str(exc))
+    # The page's own background, light or dark, shows through.
+    figure.set_facecolor("none")
+    for ax in figure.axes:
+        ax.set_facecolor("none")
     file = io.BytesIO()
-    save_figure(figure, file, plan.file_format, dpi=110)
-    kind = {"svg": "image/svg+xml", "png": "image/png"}[plan.file_format]
-    image = f"data:{kind};base64,{b64encode(file.getvalue()).decode()}"
+    save_figure(figure, file, "svg", dpi=96)
+    image = f"data:image/svg+xml;base64,{b64encode(file.getvalue()).decode()}"
     return Figure(plan.title, plan.caption, image, None)

@@ -1,0 +1,183 @@
+"""Metrics with their intervals, a panel for each."""
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from skall.displays.style import (
+    GREY,
+    MEDIUM,
+    SMALL,
+    WIDTH,
+    describe_metric,
+    make_panels,
+    make_styles,
+    shorten_names,
+    style_estimators,
+)
+from skall.metrics import LOWER_IS_BETTER
+from skall.statistics import average_test_ratio
+from skall.statistics.held_out import choose_names
+from skall.statistics.intervals import INTERVALS, tabulate_intervals
+
+
+class MetricsDisplay:
+    """One or more metrics with their 95 % intervals: a panel for each, a line for each estimator.
+
+    The order of the table is that of the lines, from the top. A dashed line goes through the value
+    of the best baseline, which others are to beat.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`skall.statistics.intervals.tabulate_intervals`.
+    interval : str, default="corrected_t"
+        One of :data:`skall.statistics.intervals.INTERVALS`: what the lines are called.
+    styles : dict of str to Style, optional
+        By estimator; by default those of the table's order.
+    baselines : iterable of str, default=()
+
+    Attributes
+    ----------
+    table : DataFrame
+    ax_ : matplotlib.axes.Axes or ndarray of them
+        An array where there are several metrics.
+    figure_ : matplotlib.figure.Figure
+    """
+
+    def __init__(self, table, interval="corrected_t", styles=None, baselines=()):
+        self.table = table
+        self.interval = interval
+        self.styles = make_styles(table["estimator"].unique()) if styles is None else styles
+        self.baselines = list(baselines)
+
+    @classmethod
+    def from_comparison(
+        cls,
+        comparison,
+        metrics=None,
+        *,
+        names=None,
+        interval="corrected_t",
+        random_state=0,
+        ax=None,
+    ):
+        """Draw metrics of a comparison.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        metrics : str or iterable of str, optional
+            All whose higher values are better by default.
+        names : str or iterable of str, optional
+            Estimators, in this order from the top; by default all, the best of the first metric
+            first.
+        interval : str, default="corrected_t"
+            One of :data:`skall.statistics.intervals.INTERVALS`.
+        random_state : int, numpy.random.Generator or None, default=0
+            Of the bootstrap.
+        ax : matplotlib.axes.Axes, optional
+            A new figure by default; divided where there are several metrics.
+
+        Returns
+        -------
+        MetricsDisplay
+
+        Raises
+        ------
+        ValueError
+            For an unknown metric, estimator or interval, or none.
+        """
+        known = comparison.scores_["metric"].unique()
+        if metrics is None:
+            metrics = [m for m in known if m not in LOWER_IS_BETTER] or known
+        table = tabulate_intervals(
+            comparison.scores_,
+            comparison.predictions_,
+            metrics,
+            **{"names": names, "method": interval, "pos_label": comparison.pos_label_},
+            test_ratio=average_test_ratio(comparison.folds_),
+            random_state=random_state,
+        )
+        if names is not None:
+            places = {name: place for place, name in enumerate(choose_names(table, names))}
+            table = table.sort_values("estimator", key=lambda column: column.map(places))
+        _, baselines = comparison.split_names()
+        return cls(table, interval, style_estimators(comparison), baselines).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+
+        Returns
+        -------
+        MetricsDisplay
+        """
+        metrics = self.table["metric"].unique().tolist()
+        names = self.table["estimator"].unique().tolist()
+        n_columns = min(len(metrics), 2)
+        shape = (-(-len(metrics) // n_columns), n_columns)
+        panels = make_panels(ax, shape, (WIDTH / n_columns, 0.75 + 0.2 * len(names)))
+        for panel in panels.flat[len(metrics) :]:
+            panel.set_axis_off()
+        for place, metric in enumerate(metrics):
+            panel = panels.flat[place]
+            rows = self.table[self.table["metric"] == metric].set_index("estimator")
+            self._draw_rows(panel, rows.loc[names], metric in LOWER_IS_BETTER)
+            labels = shorten_names(names).values() if place % n_columns == 0 else [""] * len(names)
+            panel.set_yticks(range(len(names)), labels, fontsize=SMALL)
+            panel.set_title(describe_metric(metric), fontsize=MEDIUM)
+        words = f"mean; line: 95 % {INTERVALS[self.interval]}"
+        if len(metrics) == 1:
+            panels[0, 0].set_xlabel(words, fontsize=SMALL)
+        elif ax is None:
+            panels[0, 0].figure.supxlabel(words, fontsize=SMALL)
+        self.ax_ = panels[0, 0] if len(metrics) == 1 else panels.ravel()[: len(metrics)]
+        self.figure_ = panels[0, 0].figure
+        return self
+
+    def _draw_rows(self, ax, rows, lower_wins):
+        """One metric's lines and points; lines by their ends, for they may not hold the value."""
+        best = self._find_best_baseline(rows["value"], lower_wins)
+        if best is not None:
+            ax.axvline(best, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
+        for height, row in enumerate(rows.itertuples()):
+            style = self.styles[row.Index]
+            if np.isnan(row.value):
+                place = {"va": "center", "transform": ax.get_yaxis_transform()}
+                ax.text(0.02, height, "no value", fontsize=SMALL, **place)
+                continue
+            if not np.isnan(row.low):
+                thickness = 1.0 if row.Index in self.baselines else 1.8
+                ax.hlines(height, row.low, row.high, color=style.colour, linewidth=thickness)
+            look = {"color": style.colour, "marker": style.marker, "markerfacecolor": style.face}
+            ax.plot([row.value], [height], **look, markersize=5.5, gid=row.Index)
+        ax.set_ylim(len(rows) - 0.4, -0.6)
+        ax.set_xlim(*_choose_limits(rows, lower_wins))
+        ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.grid(axis="x", color="#d9d9d9", linewidth=0.5)
+        ax.set_axisbelow(True)
+        ax.tick_params(axis="x", labelsize=SMALL)
+        ax.tick_params(axis="y", length=0)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+
+    def _find_best_baseline(self, values, lower_wins):
+        """The value that is to be beaten; None without baselines, and where nothing else is."""
+        known = values.reindex(self.baselines).dropna()
+        if known.empty or len(known) == len(values):
+            return None
+        return known.min() if lower_wins else known.max()
+
+
+def _choose_limits(rows, lower_wins):
+    """Room for every line, and for the best value that the metric can have."""
+    ends = rows[["value", "low", "high"]]
+    low, high = ends.min(axis=None), ends.max(axis=None)
+    if np.isnan(low):
+        return 0, 1
+    low, high = (0, high) if lower_wins else (low, max(1, high))
+    margin = 0.05 * max(high - low, 0.05)
+    return low - margin, high + margin
