@@ -27,7 +27,7 @@ HATCHES = ("", "//", "..", "\\\\", "xx", "--", "oo", "++")
 # Inches of a new figure: letters stay readable where two share a row of a page, and on a phone.
 WIDTH = 4.6
 # Points of letters: those that say less, and the others.
-SMALL, MEDIUM = 7.5, 8.5
+SMALL, MEDIUM = 8, 9
 LOOK = {
     "font.size": MEDIUM,
     "axes.titlesize": MEDIUM,

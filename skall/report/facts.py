@@ -9,7 +9,7 @@ from skall.metrics.names import describe_metric
 from skall.report.network_facts import describe_estimator_facts
 from skall.statistics.held_out import choose_metric
 from skall.statistics.variance import variance_components
-from skall.wording import capitalize
+from skall.wording import capitalize, count_nouns
 
 
 def describe_facts(comparison):
@@ -90,6 +90,31 @@ def name_data(comparison):
     """The data set's name, with the folder or file where that is another; None if not known."""
     name, source = (comparison.protocol_.get(key) for key in ("data", "source"))
     return f"{name} ({source})" if source not in (None, name) else name
+
+
+def title_page(comparison):
+    """What was compared, on what."""
+    rivals, _ = comparison.split_names()
+    name = comparison.protocol_.get("data")
+    return f"{count_nouns(len(rivals), 'classifier')} compared{f' on {name}' if name else ''}"
+
+
+def describe_shortly(comparison):
+    """What stands behind a comparison, in a few words each."""
+    samples, protocol = list_samples(comparison), comparison.protocol_
+    n_groups = samples["group"].nunique()
+    is_images = samples["height"].notna().any()
+    n_repeats = comparison.scores_["repeat"].nunique()
+    n_folds = comparison.scores_.groupby("repeat")["fold"].nunique().max()
+    source, finished = protocol.get("source"), protocol.get("finished", "")
+    return [
+        *([f"folder {source}"] if source else []),
+        count_nouns(len(samples), "image" if is_images else "sample"),
+        f"{samples['y_true'].nunique()} classes",
+        count_nouns(n_groups, "patient") if n_groups else "patients not known",
+        count_nouns(n_folds, "fold") + (f" x {n_repeats} repeats" if n_repeats > 1 else ""),
+        *([finished[:10]] if finished else []),
+    ]
 
 
 def tabulate_classes(comparison):

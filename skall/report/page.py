@@ -13,24 +13,29 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from skall.comparison.missing import describe_silent
 from skall.displays.style import describe_metric
 from skall.files import write_csv, write_file
+from skall.report.cells import make_confusions, make_gallery
 from skall.report.checklists import fill_checklists
 from skall.report.drawing import draw_figures
-from skall.report.facts import (
-    describe_data,
-    describe_facts,
-    describe_partition,
-    describe_performance,
-)
+from skall.report.facts import describe_facts, describe_shortly, title_page
+from skall.report.keys import make_keys
 from skall.report.latex import make_latex, write_interval
+from skall.report.selection import choose_estimators
 from skall.report.tables import (
     N_RESAMPLES,
     make_classes,
+    make_costs,
     make_details,
     make_intervals,
     make_spread,
     make_table,
 )
-from skall.statistics.held_out import choose_metric
+
+# What a reader wants to know first, by the keys of :meth:`Comparison.summary`.
+QUESTIONS = {
+    "best": "Which estimators are best?",
+    "shortcuts": "Does any beat the best shortcut?",
+    "patients": "How many patients stand behind it?",
+}
 
 
 def write_report(comparison, path):
@@ -99,6 +104,9 @@ def render_page(comparison, facts, table):
     """
     script = _read("page.js")
     digest = b64encode(sha256(script.encode()).digest()).decode()
+    ranking = table.index.tolist()
+    names, n_left_out = choose_estimators(comparison, ranking)
+    gallery, no_gallery = make_gallery(comparison)
     return (
         _make_environment()
         .get_template("page.html")
@@ -108,13 +116,26 @@ def render_page(comparison, facts, table):
             # The page's own script alone may run, and nothing may be fetched.
             policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
             f"script-src 'sha256-{digest}'",
-            summary=summarise(comparison),
+            title=title_page(comparison),
+            about=describe_shortly(comparison),
+            answers=[
+                (question, sentences)
+                for key, question in QUESTIONS.items()
+                if (sentences := comparison.summary()[key])
+            ],
+            flags=comparison.flags(),
+            notes=describe_silent(comparison),
+            keys=make_keys(comparison),
             table=make_table(comparison, table),
             intervals=make_intervals(comparison),
             n_resamples=N_RESAMPLES,
             spread=make_spread(comparison),
+            costs=make_costs(comparison),
             classes=make_classes(comparison),
-            figures=draw_figures(comparison),
+            figures=draw_figures(comparison, ranking, names, n_left_out),
+            confusions=make_confusions(comparison, names),
+            gallery=gallery,
+            no_gallery=no_gallery,
             estimators=make_details(comparison, table),
             facts=facts,
             protocol=comparison.protocol_,
@@ -175,27 +196,3 @@ def _escape_markdown(value):
 
 def _read(name):
     return files("skall.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def summarise(comparison):
-    """The result in sentences, the most important first.
-
-    Parameters
-    ----------
-    comparison : Comparison
-
-    Returns
-    -------
-    list of str
-    """
-    rivals, _ = comparison.split_names()
-    metric = choose_metric(comparison.scores_)
-    sentences = [describe_data(comparison), describe_partition(comparison)]
-    sentences.append(describe_performance(comparison, metric, rivals))
-    sentences += comparison.differences(metric)
-    if comparison.predictions_["group"].isna().all():
-        sentences.append(
-            "Patients are not known: where one has images on both sides of a split, every number "
-            "here is too good."
-        )
-    return sentences + describe_silent(comparison) + comparison.flags()

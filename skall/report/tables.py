@@ -5,35 +5,88 @@ import pandas as pd
 
 from skall.displays.style import describe_metric, shorten_number
 from skall.metrics import LOWER_IS_BETTER
+from skall.report.cells import make_fold_confusions
 from skall.report.facts import describe_spread, tabulate_classes
 from skall.report.latex import write_interval
+from skall.report.selection import choose_metrics
 from skall.statistics.held_out import choose_metric
 
+# Columns of the main table beside the metrics.
+BUDGET = {
+    "trainable": "parameters trained",
+    "epochs": "epochs",
+    "trials": "trials",
+    "fit_seconds": "seconds to fit",
+}
+# Of what estimators cost: words, and how a number is written.
+COSTS = {
+    "trainable": ("parameters trained", shorten_number),
+    "non_trainable": ("parameters not trained", shorten_number),
+    "macs": ("multiply-accumulates an image", shorten_number),
+    "image_size": ("image size, pixels", "{:.0f}".format),
+    "epochs": ("epochs", "{:.3g}".format),
+    "trials": ("combinations tried", "{:.0f}".format),
+    "fit_seconds": ("seconds to fit", "{:.3g}".format),
+    "shared_seconds": ("seconds shared", "{:.3g}".format),
+    "predict_ms": ("ms to predict an image", "{:.3g}".format),
+    "peak_memory": ("peak memory", lambda value: f"{value / 1e6:,.0f} MB"),
+}
 # Of the bootstrap: on the page, where a table of 20,000 images is not to take minutes.
 N_RESAMPLES = 1000
 
 
 def make_table(comparison, table):
-    """Head and rows of the main table: texts, and what to sort by."""
+    """Columns and rows of the main table: texts, and what to sort by."""
     metrics = comparison.scores_["metric"].unique()
     rivals, _ = comparison.split_names()
-    main = describe_metric(choose_metric(comparison.scores_))
-    head = ["estimator", *map(describe_metric, metrics)]
-    head += ["parameters trained", "epochs", "trials", "seconds to fit", "conclusion"]
+    main, first = choose_metric(comparison.scores_), choose_metrics(comparison)
+    order = [*first, *(metric for metric in metrics if metric not in first)]
+    columns = [
+        {
+            "name": describe_metric(metric),
+            "is_first": metric in first,
+            "is_lower_better": metric in LOWER_IS_BETTER,
+            "sorted": "none",
+        }
+        for metric in order
+    ]
+    columns[0]["sorted"] = "ascending" if main in LOWER_IS_BETTER else "descending"
+    columns += [
+        {"name": name, "is_first": False, "is_lower_better": False, "sorted": "none"}
+        for name in (*BUDGET.values(), "conclusion")
+    ]
+    n_folds = len(comparison.scores_[["repeat", "fold"]].drop_duplicates())
+    failed = comparison.failures_["estimator"].value_counts()
     rows = []
     for name, row in table.iterrows():
         cells = [
-            (write_interval(row[m], row[f"{m}_low"], row[f"{m}_high"]), _sort_key(row[m]))
-            for m in metrics
+            {
+                "text": "-" if np.isnan(row[m]) else f"{row[m]:.3f}",
+                "interval": write_ends(row[f"{m}_low"], row[f"{m}_high"]),
+                "key": _sort_key(row[m]),
+            }
+            for m in order
         ]
-        for column in ("trainable", "epochs", "trials", "fit_seconds"):
+        for column in BUDGET:
             value = row[column]
             text = "-" if np.isnan(value) else shorten_number(value)
-            cells.append((text, _sort_key(value)))
-        cells.append((row["conclusion"], row["conclusion"]))
-        rows.append({"name": name, "baseline": name not in rivals, "cells": cells})
-    order = "ascending" if choose_metric(comparison.scores_) in LOWER_IS_BETTER else "descending"
-    return {"head": head, "rows": rows, "sorted": {main: order}}
+            cells.append({"text": text, "interval": "", "key": _sort_key(value)})
+        conclusion = row["conclusion"]
+        cells.append({"text": conclusion, "interval": "", "key": conclusion})
+        mark = f"failed in {failed[name]} of {n_folds} folds" if name in failed else ""
+        rows.append({"name": name, "baseline": name not in rivals, "failed": mark, "cells": cells})
+    return {"columns": columns, "rows": rows}
+
+
+def write_ends(low, high):
+    """An interval; nothing where there is none.
+
+    Examples
+    --------
+    >>> write_ends(0.8712, 0.9534), write_ends(np.nan, np.nan)
+    ('0.871 to 0.953', '')
+    """
+    return "" if np.isnan(low) or np.isnan(high) else f"{low:.3f} to {high:.3f}"
 
 
 def _sort_key(value):
@@ -62,7 +115,7 @@ def make_intervals(comparison):
         cells.append("-" if np.isnan(spread[key]) else f"{spread[key]:.3f}")
         for table in tables.values():
             low, high = table.loc[key, ["low", "high"]]
-            cells.append("-" if np.isnan(low) else f"{low:.3f} to {high:.3f}")
+            cells.append(write_ends(low, high) or "-")
         rows.append((key[0], describe_metric(key[1]), cells))
     head = ["mean", "std over folds", *(f"95 % interval {kinds[method]}" for method in tables)]
     return {"head": ["estimator", "metric", *head], "rows": rows}
@@ -88,6 +141,17 @@ def make_classes(comparison):
     ]
 
 
+def make_costs(comparison):
+    """Head and rows of what each estimator was given and took, without columns that say nothing."""
+    budgets = comparison.budgets()
+    known = [column for column in COSTS if column in budgets and budgets[column].notna().any()]
+    rows = [
+        (name, ["-" if np.isnan(row[c]) else COSTS[c][1](row[c]) for c in known])
+        for name, row in budgets.iterrows()
+    ]
+    return {"head": ["estimator", *(COSTS[column][0] for column in known)], "rows": rows}
+
+
 def make_details(comparison, table):
     """For each estimator what it is and its folds, the best first."""
     budgets = comparison.budgets()
@@ -110,6 +174,7 @@ def make_details(comparison, table):
                     (*key, ["-" if np.isnan(v) else f"{v:.3f}" for v in values])
                     for key, values in zip(folds.index, folds.to_numpy(), strict=True)
                 ],
+                "confusions": make_fold_confusions(comparison, name),
                 "chosen": chosen[["repeat", "fold", "parameter", "value"]].to_numpy().tolist(),
             }
         )

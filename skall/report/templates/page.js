@@ -5,7 +5,9 @@
   const heads = [...table.tHead.rows[0].cells];
   const filter = document.getElementById("filter");
   const baselines = document.getElementById("baselines");
+  const all = document.getElementById("all");
   const count = document.getElementById("count");
+  const boxes = [...document.querySelectorAll(".scroll")];
 
   const keyOf = (row, column) => row.cells[column].dataset.sort;
 
@@ -46,14 +48,37 @@
     count.textContent = `${n} of ${body.rows.length} estimators`;
   }
 
+  // What goes on beyond the right edge fades out there.
+  function fade(box) {
+    box.classList.toggle("more", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+  }
+
+  function showColumns() {
+    table.classList.toggle("brief", !all.checked);
+    document.getElementById("first").classList.toggle("all", all.checked);
+    boxes.forEach(fade);
+  }
+
   // On paper nothing can be opened.
+  let closed = [];
   window.addEventListener("beforeprint", () => {
-    document.querySelectorAll("details").forEach((details) => { details.open = true; });
+    closed = [...document.querySelectorAll("details:not([open])")];
+    closed.forEach((details) => { details.open = true; });
+  });
+  window.addEventListener("afterprint", () => {
+    closed.forEach((details) => { details.open = false; });
+  });
+  const observer = new ResizeObserver((entries) => entries.forEach(({ target }) => fade(target)));
+  boxes.forEach((box) => {
+    box.addEventListener("scroll", () => fade(box), { passive: true });
+    observer.observe(box);
   });
   heads.forEach((head, column) => {
     head.querySelector("button").addEventListener("click", () => sortBy(column));
   });
   filter.addEventListener("input", show);
   baselines.addEventListener("change", show);
+  all.addEventListener("change", showColumns);
   show();
+  showColumns();
 })();
