@@ -1,15 +1,17 @@
 """Figures of comparisons: what is drawn equals numbers computed apart from them."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
+from skall.comparison import Comparison
 from skall.comparison.ensembles import measure
 from skall.displays.calibration import CalibrationDisplay
 from skall.displays.confusion import ConfusionDisplay
@@ -17,9 +19,9 @@ from skall.displays.cost import CostDisplay
 from skall.displays.curves import GRID, PrecisionRecallDisplay, RocDisplay
 from skall.displays.errors import ErrorGalleryDisplay, find_confident_errors
 from skall.displays.learning import LearningCurvesDisplay
-from skall.displays.metric_bars import MetricBarsDisplay
+from skall.displays.metric_panels import MetricsDisplay
 from skall.displays.rank_diagram import CriticalDifferenceDisplay
-from skall.displays.style import make_styles, quote
+from skall.displays.style import COLOURS, make_styles, quote, shorten_names, style_estimators
 from skall.statistics import bootstrap_intervals, corrected_t_interval, friedman_test
 
 METRICS = ["accuracy", "balanced_accuracy", "f1", "brier"]
@@ -49,10 +51,9 @@ def make_comparison(n_classes=2, names=("good", "fair", "poor"), repeats=1, seed
         measure(predictions[predictions["estimator"] == name], METRICS, pos_label) for name in names
     ]
     scores = pd.concat(scores, ignore_index=True)
-    folds = pd.DataFrame({"n_train": [N - N // K] * K, "n_test": [N // K] * K})
-    return SimpleNamespace(
-        scores_=scores, predictions_=predictions, folds_=folds, pos_label_=pos_label
-    )
+    folds = [(r, k, N - N // K, N // K) for r in range(repeats) for k in range(K)]
+    folds = pd.DataFrame(folds, columns=["repeat", "fold", "n_train", "n_test"])
+    return Comparison(scores, predictions, pos_label, folds_=folds)
 
 
 def without_probabilities(comparison, name):
@@ -60,9 +61,7 @@ def without_probabilities(comparison, name):
     predictions = comparison.predictions_.copy()
     columns = [c for c in predictions if c.startswith("proba_")]
     predictions.loc[predictions["estimator"] == name, columns] = np.nan
-    return SimpleNamespace(
-        scores_=comparison.scores_, predictions_=predictions, pos_label_=comparison.pos_label_
-    )
+    return replace(comparison, predictions_=predictions)
 
 
 def make_histories(lengths, seed=0):
@@ -100,22 +99,31 @@ def comparison(request):
     return make_comparison(request.param)
 
 
-def test_bars_of_one_metric_are_means_with_corrected_intervals(comparison):
-    display = MetricBarsDisplay.from_comparison(comparison, "accuracy")
+def points_of(ax):
+    """Drawn value by estimator."""
+    return {n: line.get_xdata()[0] for n, line in lines_of(ax).items() if len(line.get_xdata()) < 2}
+
+
+def test_one_metric_is_means_with_corrected_intervals(comparison):
+    display = MetricsDisplay.from_comparison(comparison, "accuracy")
     shown = [label.get_text() for label in display.ax_.get_yticklabels()]
     means = {name: values_of(comparison, name, "accuracy").mean() for name in shown}
     assert list(means.values()) == sorted(means.values(), reverse=True)
-    widths = [bar.get_width() for bar in display.ax_.patches]
-    assert widths == pytest.approx(list(means.values()))
+    assert points_of(display.ax_) == pytest.approx(means)
     for name, ends in zip(shown, whiskers_of(display.ax_), strict=True):
         # Of three folds, one tests half as many samples as the others train on.
         expected = corrected_t_interval(values_of(comparison, name, "accuracy"), 1 / 2)
         assert ends == pytest.approx(np.clip(expected, 0, 1))
+    order = ["poor", "good", "fair"]
+    display = MetricsDisplay.from_comparison(comparison, ["accuracy", "f1"], names=order)
+    assert [label.get_text() for label in display.ax_[0].get_yticklabels()] == order
+    lines = {n: line.get_ydata()[0] for n, line in lines_of(display.ax_[1]).items()}
+    assert lines == {"poor": 0, "good": 1, "fair": 2}
 
 
-def test_grouped_bars_with_bootstrap_intervals(comparison):
+def test_several_metrics_have_a_panel_each_with_bootstrap_intervals(comparison):
     options = {"interval": "bootstrap", "random_state": 0}
-    display = MetricBarsDisplay.from_comparison(comparison, ["f1", "brier"], **options)
+    display = MetricsDisplay.from_comparison(comparison, ["f1", "brier"], **options)
     expected = bootstrap_intervals(
         comparison.predictions_, ["f1", "brier"], pos_label=comparison.pos_label_, random_state=0
     )
@@ -124,36 +132,47 @@ def test_grouped_bars_with_bootstrap_intervals(comparison):
     assert len(both) == 6
     for column in ("value", "low", "high"):
         assert both[column].to_numpy() == pytest.approx(both[f"{column}_expected"].to_numpy())
-    widths = {round(bar.get_width(), 12) for bar in display.ax_.patches}
-    assert widths == set(expected["value"].round(12))
-    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["F1", "Brier score"]
+    assert [ax.get_title() for ax in display.ax_] == ["F1", "Brier score"]
+    for metric, ax in zip(["f1", "brier"], display.ax_, strict=True):
+        rows = expected[expected["metric"] == metric].set_index("estimator")
+        assert points_of(ax) == pytest.approx(rows["value"].to_dict())
+        # Whatever the values are, the best that the metric can have is in sight.
+        low, high = ax.get_xlim()
+        assert low < (0 if metric == "brier" else 1) < high
 
 
-def test_bars_show_higher_is_better_by_default_and_what_has_no_value():
+def test_metrics_show_higher_is_better_by_default_and_what_has_no_value():
     comparison = make_comparison()
     scores = comparison.scores_
     lacking = (scores["estimator"] == "poor") & (scores["metric"] == "f1")
     scores.loc[lacking, "value"] = np.nan
-    display = MetricBarsDisplay.from_comparison(comparison)
-    assert [t.get_text() for t in display.ax_.get_yticklabels()] == [
-        "accuracy",
-        "balanced accuracy",
-        "F1",
-    ]
-    assert [text.get_text() for text in display.ax_.texts] == ["no value"]
-    assert len(whiskers_of(display.ax_)) == 8
+    display = MetricsDisplay.from_comparison(comparison)
+    assert [ax.get_title() for ax in display.ax_] == ["accuracy", "balanced accuracy", "F1"]
+    texts = [[text.get_text() for text in ax.texts] for ax in display.ax_]
+    assert texts == [[], [], ["no value"]]
+    assert [len(whiskers_of(ax)) for ax in display.ax_] == [3, 3, 2]
 
 
-def test_bars_of_a_single_fold_have_no_interval():
+def test_metrics_of_a_single_fold_have_no_interval():
     comparison = make_comparison()
     first = [t[t["fold"] == 0] for t in (comparison.scores_, comparison.predictions_)]
     folds = comparison.folds_[:1]
-    single = SimpleNamespace(
-        scores_=first[0], predictions_=first[1], folds_=folds, pos_label_="ALL"
-    )
-    display = MetricBarsDisplay.from_comparison(single, "accuracy")
+    single = replace(comparison, scores_=first[0], predictions_=first[1], folds_=folds)
+    display = MetricsDisplay.from_comparison(single, "accuracy")
     assert display.table[["low", "high"]].isna().all(axis=None)
-    assert len(display.ax_.patches) == 3
+    assert len(points_of(display.ax_)) == 3 and whiskers_of(display.ax_) == []
+
+
+@pytest.mark.parametrize(("metric", "best"), [("accuracy", max), ("brier", min)])
+def test_a_line_goes_through_the_best_baseline(metric, best):
+    comparison = make_comparison(names=["good", "fair", "mean colour", "dummy"])
+    (line,) = [
+        line
+        for line in MetricsDisplay.from_comparison(comparison, metric).ax_.get_lines()
+        if line.get_linestyle() == "--"
+    ]
+    baselines = [values_of(comparison, n, metric).mean() for n in ("mean colour", "dummy")]
+    assert list(line.get_xdata()) == pytest.approx([best(baselines)] * 2)
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
@@ -218,18 +237,35 @@ def test_precision_recall_takes_the_best_threshold_that_reaches_a_recall(compari
 
 
 def test_calibration_counts_by_hand(comparison):
-    display = CalibrationDisplay.from_comparison(comparison, pos_label="ALL", n_bins=4)
+    display = CalibrationDisplay.from_comparison(comparison, pos_label="ALL", n_bins=3)
     rows = part_of(comparison, "fair")
-    rows = rows.assign(bin=pd.cut(rows["proba_ALL"], [0, 0.25, 0.5, 0.75, 1]))
+    rows = rows.assign(bin=pd.qcut(rows["proba_ALL"].rank(), 3))
     rows["positive"] = rows["y_true"] == "ALL"
     by_bin = rows.groupby("bin", observed=True)
     line = lines_of(display.ax_)["fair"]
     assert line.get_xdata() == pytest.approx(by_bin["proba_ALL"].mean())
     assert line.get_ydata() == pytest.approx(by_bin["positive"].mean())
-    steps = display.counts_ax_.patches[1].get_data().values
-    assert steps.tolist() == by_bin.size().tolist()
+    assert display.curves["fair"]["count"].tolist() == by_bin.size().tolist() == [30, 30, 30]
     by_fold = rows.groupby(["bin", "fold"], observed=True)["positive"].mean()
     assert display.curves["fair"]["std"] == pytest.approx(by_fold.groupby("bin").std())
+    steps = display.counts_ax_.patches[1].get_data().values
+    cells = pd.cut(rows["proba_ALL"], np.arange(21) / 20, right=False)
+    assert steps.tolist() == cells.value_counts(sort=False).tolist()
+    assert "a point: 30 samples" in display.counts_ax_.get_xlabel()
+
+
+def test_calibration_has_bins_that_hold_enough():
+    """Of 90 samples four bins; what is equal is in one."""
+    comparison = make_comparison(names=["good", "fair"])
+    counts = CalibrationDisplay.from_comparison(comparison).curves["good"]["count"]
+    assert counts.tolist() == [22, 23, 22, 23]
+    rows = comparison.predictions_
+    rows["proba_ALL"] = np.where(rows["sample"] < 50, 0.3, np.where(rows["sample"] < 80, 0.4, 0.9))
+    # The ten of 0.9 are too few for a bin of their own.
+    counts = CalibrationDisplay.from_comparison(comparison).curves["good"]["count"]
+    assert counts.tolist() == [50, 40]
+    rows["proba_ALL"] = 0.5
+    assert CalibrationDisplay.from_comparison(comparison).curves["good"]["count"].tolist() == [90]
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "brier"])
@@ -318,14 +354,15 @@ def test_cost_against_a_metric(comparison, dearest, scale):
 def test_learning_curves_average_the_folds_that_reached_an_epoch():
     histories = {"net": make_histories([3, 5, 5]), "other": make_histories([4], seed=1)}
     display = LearningCurvesDisplay.from_histories(histories)
-    assert display.ax_.shape == (2, 2)
-    lines = lines_of(display.ax_[0, 1])
+    assert display.ax_.shape == (2,)
+    net = [line for line in display.ax_[1].get_lines() if line.get_color() == COLOURS[0]]
+    lines = {line.get_label(): line for line in net}
     values = np.full((3, 5), np.nan)
     for row, history in zip(values, histories["net"], strict=True):
         row[: len(history)] = history["valid_acc"]
     assert lines["validation"].get_xdata().tolist() == [1, 2, 3, 4, 5]
     assert lines["validation"].get_ydata() == pytest.approx(np.nanmean(values, axis=0))
-    band = display.ax_[0, 1].collections[1].get_paths()[0].vertices[:, 1]
+    band = display.ax_[1].collections[1].get_paths()[0].vertices[:, 1]
     mean, std = np.nanmean(values, axis=0), np.nanstd(values, axis=0, ddof=1)
     assert band.max() == pytest.approx(np.clip(mean + std, 0, 1).max())
     assert lines["training"].get_linestyle() != lines["validation"].get_linestyle()
@@ -335,23 +372,24 @@ def test_learning_curves_of_a_comparison():
     histories = make_histories([3, 4])
     table = pd.concat([h.assign(fold=k, repeat=0) for k, h in enumerate(histories)])
     table = table.assign(estimator="net")
-    comparison = SimpleNamespace(history_=pd.concat([table, table.assign(estimator="other")]))
+    history = pd.concat([table, table.assign(estimator="other")])
+    comparison = replace(make_comparison(names=["net", "other"]), history_=history)
     drawn = LearningCurvesDisplay.from_comparison(comparison, "net").ax_
     expected = LearningCurvesDisplay.from_histories({"net": histories}).ax_
-    assert len(drawn) == 1
-    for ax, of_lists in zip(drawn[0], expected[0], strict=True):
+    assert len(drawn) == 2
+    for ax, of_lists in zip(drawn, expected, strict=True):
         for name, line in lines_of(ax).items():
             assert line.get_ydata() == pytest.approx(lines_of(of_lists)[name].get_ydata())
     with pytest.raises(ValueError, match="there is no estimator 'svm'; there are 'net', 'other'"):
         LearningCurvesDisplay.from_comparison(comparison, "svm")
     with pytest.raises(ValueError, match="no estimator has a history"):
-        LearningCurvesDisplay.from_comparison(SimpleNamespace(history_=table.head(0)))
+        LearningCurvesDisplay.from_comparison(replace(comparison, history_=table.head(0)))
 
 
 def test_learning_curves_without_validation():
     histories = [history[["epoch", "train_loss"]] for history in make_histories([4, 4])]
     display = LearningCurvesDisplay.from_histories({"net": histories})
-    assert [len(ax.get_lines()) for ax in display.ax_[0]] == [1, 0]
+    assert [len(ax.get_lines()) for ax in display.ax_] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -407,20 +445,20 @@ def test_folds_of_one_class_have_no_curve(display):
     comparison = make_comparison()
     rows = comparison.predictions_
     kept = rows[(rows["fold"] != 0) | (rows["y_true"] == "ALL")]
-    drawn = display.from_comparison(SimpleNamespace(predictions_=kept, pos_label_="ALL"))
+    drawn = display.from_comparison(replace(comparison, predictions_=kept))
     assert drawn.curves["good"].shape == (K - 1, len(GRID))
     fold = (rows["y_true"] == "ALL").astype(int)
     with pytest.raises(ValueError, match="no fold holds samples of 'ALL' and of another class"):
-        alone = SimpleNamespace(predictions_=rows.assign(fold=fold), pos_label_="ALL")
+        alone = replace(comparison, predictions_=rows.assign(fold=fold))
         display.from_comparison(alone)
 
 
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda c: MetricBarsDisplay.from_comparison(c, "mcc"), "'mcc' was not computed"),
-        (lambda c: MetricBarsDisplay.from_comparison(c, []), "metrics is empty"),
-        (lambda c: MetricBarsDisplay.from_comparison(c, interval="t"), "unknown interval 't'"),
+        (lambda c: MetricsDisplay.from_comparison(c, "mcc"), "'mcc' was not computed"),
+        (lambda c: MetricsDisplay.from_comparison(c, []), "metrics is empty"),
+        (lambda c: MetricsDisplay.from_comparison(c, interval="t"), "unknown interval 't'"),
         (lambda c: RocDisplay.from_comparison(c, "none"), "there is no estimator 'none'"),
         (lambda c: RocDisplay.from_comparison(c, []), "names is empty"),
         (lambda c: CalibrationDisplay.from_comparison(c, n_bins=1), "n_bins must be 2 or more"),
@@ -452,8 +490,63 @@ def test_drawn_styles_differ_in_grey():
         lines = lines_of(display.from_comparison(comparison).ax_)
         styles = {(lines[n].get_linestyle(), lines[n].get_marker()) for n in lines if "net" in n}
         assert len(styles) == 9
-    bars = MetricBarsDisplay.from_comparison(comparison, "f1").ax_.patches
+    bars = comparison.plot_accuracy().patches
     assert len({bar.get_hatch() for bar in bars}) == 9
+
+
+def test_an_estimator_looks_the_same_in_every_figure():
+    """Whatever else a figure shows, and however it is sorted."""
+    comparison = make_comparison(names=["poor", "fair", "good", "mean colour", "dummy"])
+    comparison = replace(
+        comparison,
+        history_=pd.concat(make_histories([3])).assign(estimator="good", repeat=0, fold=0),
+    )
+    style = style_estimators(comparison)["good"]
+    one = {"names": ["good", "dummy"]}
+    figures = [
+        *(display.from_comparison(comparison, **one).ax_ for display in CURVES),
+        MetricsDisplay.from_comparison(comparison, "brier").ax_,
+        MetricsDisplay.from_comparison(comparison, "accuracy", **one).ax_,
+        CostDisplay.from_comparison(comparison, {"good": 1}, label="ms").ax_,
+    ]
+    for ax in figures:
+        line = lines_of(ax)["good"]
+        assert (line.get_color(), line.get_marker()) == (style.colour, style.marker)
+    curves = LearningCurvesDisplay.from_comparison(comparison).ax_
+    assert {line.get_color() for ax in curves for line in ax.get_lines()} == {style.colour}
+    bars = comparison.plot_accuracy()
+    names = [label.get_text() for label in bars.get_yticklabels()]
+    bar = bars.patches[names.index("good")]
+    assert bar.get_hatch() == style.hatch and to_hex(bar.get_facecolor()) == style.colour.lower()
+
+
+def test_baselines_are_grey_and_hollow():
+    comparison = make_comparison(names=["net", "mean colour", "dummy"])
+    styles = style_estimators(comparison)
+    for name, style in styles.items():
+        red, green, blue = to_rgb(style.colour)
+        assert (red == green == blue) == (name != "net") == (style.face == "white")
+
+
+# Machado, Oliveira & Fernandes 2009, doi 10.1109/TVCG.2009.113, at full severity.
+BLINDNESS = {
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+}
+
+
+@pytest.mark.parametrize("kind", BLINDNESS)
+def test_the_first_colours_differ_to_the_colour_blind(kind):
+    seen = np.clip([np.array(BLINDNESS[kind]) @ to_rgb(colour) for colour in COLOURS[:5]], 0, 1)
+    apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)
+    assert apart[~np.eye(5, dtype=bool)].min() > 0.15
+
+
+def test_long_names_are_shortened_where_they_stay_apart():
+    names = ["n" * 40 + "a", "b"]
+    assert [len(name) for name in shorten_names(names).values()] == [26, 1]
+    same_ends = [f"{'n' * 20}{middle}{'n' * 20}" for middle in "ab"]
+    assert list(shorten_names(same_ends).values()) == same_ends
 
 
 def draw_everything(comparison):
@@ -461,7 +554,7 @@ def draw_everything(comparison):
     X = np.zeros((N, 4, 4, 3), dtype=np.uint8)
     costs = dict.fromkeys(comparison.scores_["estimator"], 1)
     return {
-        "bars": lambda ax: MetricBarsDisplay.from_comparison(comparison, ax=ax),
+        "metrics": lambda ax: MetricsDisplay.from_comparison(comparison, ax=ax),
         "confusion": lambda ax: ConfusionDisplay.from_comparison(comparison, ax=ax),
         "roc": lambda ax: RocDisplay.from_comparison(comparison, ax=ax),
         "pr": lambda ax: PrecisionRecallDisplay.from_comparison(comparison, ax=ax),

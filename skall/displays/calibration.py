@@ -6,7 +6,6 @@ from matplotlib.lines import Line2D
 from skall.displays.held_out import read_positives, summarise_folds
 from skall.displays.style import (
     GREY,
-    SMALL,
     WIDTH,
     draw_band,
     draw_legend,
@@ -123,20 +122,18 @@ class CalibrationDisplay:
         ]
         draw_legend(ax, handles, "upper left")
         ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-        ax.set_ylabel(f"share of {quote(self.pos_label)}")
+        ax.set_ylabel(f"share of class {quote(self.pos_label)}")
         ax.tick_params(labelbottom=False)
         counts_ax.set(xlim=(-0.01, 1.01), ylabel="samples")
-        counts_ax.set_xlabel(f"probability of {quote(self.pos_label)} ({self._describe_bins()})")
-        counts_ax.tick_params(axis="y", labelsize=SMALL)
+        words = f"probability of class {quote(self.pos_label)}"
+        counts_ax.set_xlabel(f"{words} ({self._describe_bins()})")
         self.ax_, self.counts_ax_, self.figure_ = ax, counts_ax, ax.figure
         return self
 
     def _describe_bins(self):
         counts = np.concatenate([curve["count"] for curve in self.curves.values()])
-        fewest, most = counts.min(), counts.max()
-        return (
-            f"a point: {fewest} to {most} samples" if fewest < most else f"a point: {most} samples"
-        )
+        ends = dict.fromkeys([counts.min(), counts.max()])
+        return f"a point: {' to '.join(map(str, ends))} samples"
 
 
 def _bin(pairs, n_bins):

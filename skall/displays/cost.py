@@ -1,7 +1,7 @@
 """What accuracy costs."""
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from skall.displays.style import (
     describe_metric,
@@ -129,6 +129,8 @@ class CostDisplay:
             ax.set_xscale("log")
             ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(lambda cost, place: shorten_number(cost))
         ax.set_xlabel(quote(self.label))
         metric = describe_metric(self.table["metric"].iloc[0])

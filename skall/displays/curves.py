@@ -142,7 +142,7 @@ class _CurvesDisplay:
         draw_legend(ax, handles, self._legend_place)
         ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         ax.set_xlabel(self._x_label)
-        ax.set_ylabel(f"{self._y_label} ({quote(self.pos_label)})")
+        ax.set_ylabel(f"{self._y_label} for class {quote(self.pos_label)}")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -38,7 +38,7 @@ class LearningCurvesDisplay:
     ----------
     histories : dict of str to list of DataFrame
     ax_ : ndarray of matplotlib.axes.Axes of shape (2,)
-        Loss on the left.
+        Loss above.
     figure_ : matplotlib.figure.Figure
 
     Raises
@@ -128,7 +128,7 @@ class LearningCurvesDisplay:
         -------
         LearningCurvesDisplay
         """
-        panels = make_panels(ax, (1, len(MEASURES)), (WIDTH / len(MEASURES), 3.1))[0]
+        panels = make_panels(ax, (len(MEASURES), 1), (WIDTH, 1.9))[:, 0]
         handles, parts = [], {}
         names = shorten_names(self.histories)
         for name, folds in self.histories.items():
@@ -138,8 +138,8 @@ class LearningCurvesDisplay:
             look = {"color": style.colour, "marker": style.marker, "markersize": 4}
             handles.append(Line2D([], [], **look, label=names[name]))
         for panel, words in zip(panels, MEASURES.values(), strict=True):
-            panel.set_xlabel("epoch")
             panel.set_ylabel(words)
+        panels[-1].set_xlabel("epoch")
         handles += [Line2D([], [], color=GREY, **look) for look in parts.values()]
         draw_legend(panels[0], handles, "best")
         self.ax_, self.figure_ = panels, panels[0].figure

@@ -11,6 +11,7 @@ from skall.displays.style import (
     describe_metric,
     make_panels,
     make_styles,
+    quote_in_legend,
     shorten_names,
     style_estimators,
 )
@@ -126,8 +127,8 @@ class MetricsDisplay:
             panel = panels.flat[place]
             rows = self.table[self.table["metric"] == metric].set_index("estimator")
             self._draw_rows(panel, rows.loc[names], metric in LOWER_IS_BETTER)
-            labels = shorten_names(names).values() if place % n_columns == 0 else [""] * len(names)
-            panel.set_yticks(range(len(names)), labels, fontsize=SMALL)
+            labels = list(shorten_names(names).values()) if place % n_columns == 0 else []
+            panel.set_yticks(range(len(labels)), labels)
             panel.set_title(describe_metric(metric), fontsize=MEDIUM)
         words = f"mean; line: 95 % {INTERVALS[self.interval]}"
         if len(metrics) == 1:
@@ -143,24 +144,29 @@ class MetricsDisplay:
         best = self._find_best_baseline(rows["value"], lower_wins)
         if best is not None:
             ax.axvline(best, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
-        for height, row in enumerate(rows.itertuples()):
-            style = self.styles[row.Index]
-            if np.isnan(row.value):
+        styles = [self.styles[name] for name in rows.index]
+        widths = [1.0 if name in self.baselines else 1.8 for name in rows.index]
+        known = rows["low"].notna().to_numpy()
+        ax.hlines(
+            np.flatnonzero(known),
+            *(rows.loc[known, end] for end in ("low", "high")),
+            colors=[style.colour for style, there in zip(styles, known, strict=True) if there],
+            linewidths=[width for width, there in zip(widths, known, strict=True) if there],
+        )
+        for height, (name, value) in enumerate(rows["value"].items()):
+            if np.isnan(value):
                 place = {"va": "center", "transform": ax.get_yaxis_transform()}
                 ax.text(0.02, height, "no value", fontsize=SMALL, **place)
                 continue
-            if not np.isnan(row.low):
-                thickness = 1.0 if row.Index in self.baselines else 1.8
-                ax.hlines(height, row.low, row.high, color=style.colour, linewidth=thickness)
+            style = styles[height]
             look = {"color": style.colour, "marker": style.marker, "markerfacecolor": style.face}
-            ax.plot([row.value], [height], **look, markersize=5.5, gid=row.Index)
+            ax.plot([value], [height], **look, markersize=5.5, label=quote_in_legend(name))
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_xlim(*_choose_limits(rows, lower_wins))
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.grid(axis="x", color="#d9d9d9", linewidth=0.5)
         ax.set_axisbelow(True)
-        ax.tick_params(axis="x", labelsize=SMALL)
         ax.tick_params(axis="y", length=0)
         ax.spines[["top", "right", "left"]].set_visible(False)
 

@@ -34,6 +34,8 @@ LOOK = {
     "axes.linewidth": 0.6,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
 }
 # Characters of an estimator's name.
 NAME = 26

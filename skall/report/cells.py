@@ -94,12 +94,12 @@ def make_gallery(comparison):
         ``image``, a data address or None where it is not at hand; ``name`` of the file or sample;
         ``group``, None where it is not known; ``true, predicted, probability, estimator``.
     reason : str or None
-        Why there are none.
+        Why there are none; without probabilities there are no curves and matrices either.
     """
     rivals, _ = comparison.split_names()
     names = list_with_probabilities(comparison.predictions_, rivals)
     if not names:
-        return [], "no probabilities were stored"
+        return [], None
     try:
         errors, pictures, files = collect_errors(comparison, names=names, distinct=True)
     except (ValueError, TypeError, OSError) as exc:

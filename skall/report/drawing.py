@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from skall.displays.style import describe_metric, save_figure
 from skall.metrics import LOWER_IS_BETTER
-from skall.report.selection import choose_metrics
+from skall.report.selection import MOST_ESTIMATORS, choose_metrics
 from skall.statistics.held_out import list_classes
 
 
@@ -83,13 +83,12 @@ def _plan_metrics(comparison, metrics, ranking):
 def _plan_curves(comparison, names, n_left_out):
     """Of two classes; more have curves each, see :func:`_plan_classes`."""
     classes, _ = list_classes(comparison.predictions_)
-    if len(classes) > 2:
+    if len(classes) > 2 or not names:
         return []
     label = comparison.pos_label_
-    chosen = f" Of the {n_left_out + len(names)} estimators the best." if n_left_out else ""
+    chosen = f" The best of {n_left_out + MOST_ESTIMATORS}." if n_left_out else ""
     band = f"means over the folds with one standard deviation, class {label}.{chosen}"
-    # Without any, the display itself says what is missing.
-    options = {"names": names or None, "pos_label": label}
+    options = {"names": names, "pos_label": label}
     return [
         Plan(
             "ROC curves",
@@ -117,8 +116,8 @@ def _plan_classes(comparison, names):
     """Curves of each of three or more classes."""
     classes, _ = list_classes(comparison.predictions_)
     plans = []
-    for label in classes.tolist() if len(classes) > 2 else []:
-        options = {"names": names or None, "pos_label": label}
+    for label in classes.tolist() if len(classes) > 2 and names else []:
+        options = {"names": names, "pos_label": label}
         caption = f"{label} against the rest, means over the folds with one standard deviation."
         draw = partial(comparison.plot_roc, **options)
         plans.append(Plan(f"ROC curves: {label}", caption, draw))

@@ -7,9 +7,9 @@ from skall.comparison.answers import list_samples
 from skall.metrics import LOWER_IS_BETTER
 from skall.metrics.names import describe_metric
 from skall.report.network_facts import describe_estimator_facts
-from skall.statistics.held_out import choose_metric
+from skall.statistics.held_out import choose_metric, list_classes
 from skall.statistics.variance import variance_components
-from skall.wording import capitalize, count_nouns
+from skall.wording import capitalize, count_nouns, list_words
 
 
 def describe_facts(comparison):
@@ -33,11 +33,12 @@ def describe_facts(comparison):
         "reference": "The labels as they came with the data.",
         "partition": describe_partition(comparison),
         "metrics": _describe_metrics(comparison),
+        "output": _describe_output(comparison),
         "uncertainty": "Intervals: corrected resampled t over the folds (Nadeau & Bengio 2003) and "
         "a bootstrap of groups, or of samples where no groups are known. Tests: corrected "
         "resampled t with Holm's adjustment.",
         "performance": describe_performance(comparison, metric, rivals),
-        "missing": "Missing labels and unreadable images are errors: no sample was left out.",
+        "missing": _describe_missing(comparison),
         **describe_estimator_facts(comparison),
         **_describe_origin(comparison.protocol_),
     }
@@ -179,6 +180,28 @@ def _describe_metrics(comparison):
     positive = comparison.pos_label_
     how = "averaged over the classes" if positive is None else f"the positive class is {positive}"
     return f"{', '.join(names)}; {how}."
+
+
+def _describe_output(comparison):
+    """What a classifier says of a sample, and when that counts as positive."""
+    rivals, _ = comparison.split_names()
+    classes, _ = list_classes(comparison.predictions_)
+    names, positive = classes.tolist(), comparison.pos_label_
+    threshold = ""
+    if positive is not None and len(names) == 2:
+        threshold = f", which is {positive} above a probability of 0.5"
+    text = f"A probability for each of the classes {list_words(names)}. The likeliest is predicted"
+    networks = [n for n in rivals if (comparison.estimators_.get(n) or {}).get("network")]
+    others = " by networks, whatever its own predict says by others" * (len(networks) < len(rivals))
+    return f"{text}{others}{threshold}; no sample is left undecided."
+
+
+def _describe_missing(comparison):
+    failed = len(comparison.failures_)
+    text = "Missing labels and unreadable images are errors: no sample was left out."
+    if not failed:
+        return text
+    return f"{text} Results of {count_nouns(failed, 'fit')} that failed are missing."
 
 
 def describe_performance(comparison, metric, names):

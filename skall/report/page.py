@@ -107,6 +107,7 @@ def render_page(comparison, facts, table):
     ranking = table.index.tolist()
     names, n_left_out = choose_estimators(comparison, ranking)
     gallery, no_gallery = make_gallery(comparison)
+    summary = comparison.summary()
     return (
         _make_environment()
         .get_template("page.html")
@@ -118,11 +119,7 @@ def render_page(comparison, facts, table):
             f"script-src 'sha256-{digest}'",
             title=title_page(comparison),
             about=describe_shortly(comparison),
-            answers=[
-                (question, sentences)
-                for key, question in QUESTIONS.items()
-                if (sentences := comparison.summary()[key])
-            ],
+            answers=[(QUESTIONS[key], said) for key, said in summary.items() if said],
             flags=comparison.flags(),
             notes=describe_silent(comparison),
             keys=make_keys(comparison),
