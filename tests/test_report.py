@@ -3,9 +3,12 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from markupsafe import escape
 from PIL import Image
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
@@ -17,9 +20,13 @@ from sklearn.svm import LinearSVC
 from skall import CNNFeatures, compare, get_estimator
 from skall.cli import main
 from skall.comparison import Comparison
+from skall.comparison.tabulation import FAILURE
 from skall.datasets import make_blood_cells
+from skall.report.cells import make_confusions, make_fold_confusions
 from skall.report.checklists import fill_checklists
 from skall.report.facts import describe_facts
+from skall.report.selection import choose_estimators
+from skall.report.tables import make_table
 
 pytestmark = pytest.mark.report
 
@@ -107,6 +114,78 @@ def test_checklists_are_filled_with_what_is_known(comparison):
     assert "Trunks were computed in float32, channels_last (" in facts["training"]
 
 
+@pytest.mark.parametrize(
+    ("key", "number", "fact"),
+    [("tripod-ai", "15", "output"), ("stard-ai", "15c", "output"), ("tripod-ai", "12e", "metrics")],
+)
+def test_items_are_answered_with_what_they_ask(comparison, key, number, fact):
+    """What a model puts out is no list of metrics."""
+    facts = describe_facts(comparison)
+    (guideline,) = [g for g in fill_checklists(facts) if g["key"] == key]
+    (item,) = [item for item in guideline["items"] if item["number"] == number]
+    assert item["answer"].startswith(facts[fact])
+    assert facts["output"] == (
+        f"A probability for each of the classes {LABEL} and healthy. The likeliest is predicted, "
+        f"which is {LABEL} above a probability of 0.5; no sample is left undecided."
+    )
+
+
+def test_page_begins_with_the_data_the_cautions_and_the_answers(comparison, tmp_path):
+    notes = ["Fold 2 holds no <cell> of a class."]
+    protocol = comparison.protocol_ | {"data": "C-NMC 2019", "source": "train", "notes": notes}
+    page = replace(comparison, protocol_=protocol).report(tmp_path / "r.html")
+    text = page.read_text(encoding="utf-8")
+    places = [
+        text.index("<h1>2 classifiers compared on C-NMC 2019</h1>"),
+        text.index("<li>folder train</li>"),
+        text.index("<li>Fold 2 holds no &lt;cell&gt; of a class.</li>"),
+        *(text.index(escape(said)) for part in comparison.summary().values() for said in part[:1]),
+        text.index('<table id="main"'),
+        text.index("<figure>"),
+    ]
+    assert places == sorted(places)
+
+
+def test_first_table_has_the_main_metrics_and_says_what_failed(comparison):
+    failure = pd.DataFrame([(NETWORK, 0, 1, "out of memory")], columns=FAILURE)
+    failed = replace(comparison, failures_=failure)
+    table = make_table(failed, failed.table())
+    first = [column["name"] for column in table["columns"] if column["is_first"]]
+    assert first == ["balanced accuracy", "ROC AUC", "MCC", "recall", "specificity"]
+    assert {row["name"]: row["failed"] for row in table["rows"] if row["failed"]} == {
+        NETWORK: "failed in 1 of 4 folds"
+    }
+    assert len(table["columns"]) == 12 + 5
+    assert {len(row["cells"]) for row in table["rows"]} == {17}
+    facts = describe_facts(failed)
+    assert facts["missing"].endswith("Results of 1 fit that failed are missing.")
+
+
+def test_curves_are_of_estimators_that_say_something():
+    X, y = make_classification(60, random_state=0)
+    models = {"none": DummyClassifier(), "logistic": LogisticRegression()}
+    options = {"cv": 3, "random_state": 0, "verbose": 0}
+    with_dummy = compare(models, X, y, **options)
+    assert choose_estimators(with_dummy, ["logistic", "none", "dummy"]) == (["logistic"], 0)
+    alone = compare({"none": DummyClassifier()}, X, y, **options)
+    assert choose_estimators(alone, ["none", "dummy"]) == (["none"], 0)
+    many = {f"logistic {k}": LogisticRegression(C=10.0**-k) for k in range(8)}
+    names, n_left_out = choose_estimators(compare(many, X, y, **options), [*many, "dummy"])
+    assert names == [*many][:6] and n_left_out == 2
+
+
+def test_confusions_are_those_of_the_folds(comparison):
+    (pooled,) = make_confusions(comparison, [NETWORK])
+    by_fold = make_fold_confusions(comparison, NETWORK)
+    assert [part["title"] for part in by_fold] == [
+        f"repeat {repeat}, fold {fold}" for repeat in range(2) for fold in range(2)
+    ]
+    counts = np.array([[[cell[0] for cell in row] for row in part["rows"]] for part in by_fold])
+    assert counts.sum() == 48
+    assert [[cell[0] for cell in row] for row in pooled["rows"]] == counts.sum(axis=0).tolist()
+    assert [sum(cell[1] for cell in row) for row in pooled["rows"]] == pytest.approx([1, 1])
+
+
 def test_patients_on_both_sides_are_said():
     """Also where no patient is tested twice."""
     X, y = make_classification(60, random_state=0)
@@ -156,7 +235,8 @@ def test_report_of_what_has_little_to_show(tmp_path):
     halves = [(np.arange(20), np.arange(20, 40))]
     comparison = compare({"svc": LinearSVC()}, X, y, cv=halves, baselines=False, verbose=0)
     text = comparison.report(tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "no probabilities were stored" in text and "none was trained in epochs" in text
+    assert "confusion matrices and errors (no probabilities were stored)" in text
+    assert "ROC curves" not in text and "Learning curves" not in text
     assert comparison.table()["conclusion"].tolist() == ["nothing to compare with"]
 
 
@@ -168,8 +248,8 @@ def test_three_classes_have_curves_each(tmp_path):
     comparison = compare(models, X, labels, cv=3, random_state=0, verbose=0)
     text = comparison.report(tmp_path / "r.html").read_text(encoding="utf-8")
     for label in ("all", "aml", "healthy"):
-        assert f"ROC curve: {label}" in text and f"Calibration: {label}" in text
-    assert "Not drawn: the images" in text
+        assert f"ROC curves: {label}" in text and f"Calibration: {label}" in text
+    assert "Not drawn: The most confident errors (the images are not at hand" in text
 
 
 def test_mistakes(comparison, tmp_path):

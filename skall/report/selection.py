@@ -47,7 +47,9 @@ def choose_estimators(comparison, ranking):
         How many others there are that are no baselines.
     """
     rivals, baselines = comparison.split_names()
-    predictions = comparison.predictions_
-    ranked = list_with_probabilities(predictions, [n for n in ranking if n in rivals])
+    predictions, ranking = comparison.predictions_, list(ranking)
+    ranked = [name for name in ranking if name in rivals]
+    # Of untrained networks alone even curves that say nothing are shown.
+    ranked = list_informative(predictions, ranked) or list_with_probabilities(predictions, ranked)
     best = list_informative(predictions, [n for n in ranking if n in baselines])[:1]
     return ranked[:MOST_ESTIMATORS] + best, max(0, len(ranked) - MOST_ESTIMATORS)
