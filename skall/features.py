@@ -9,6 +9,7 @@ from skall.construction import build_extractor, make_key, measure_features
 from skall.device import Stay, resolve_device
 from skall.extraction import extract_features
 from skall.images.inputs import check_images
+from skall.packing import PackedState
 from skall.parameters import NETWORK_VALUES, check_values, one_of
 from skall.precision import choose_numerics
 from skall.randomness import draw_seed, seeded
@@ -17,7 +18,7 @@ from skall.registry import get_backbone
 VALUES = NETWORK_VALUES | {"pooling": (one_of("avg", "flatten"), "'avg' or 'flatten'")}
 
 
-class CNNFeatures(TransformerMixin, BaseEstimator):
+class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
     """Turn images into the features of a backbone's trunk, for any scikit-learn classifier.
 
     Parameters
@@ -64,6 +65,8 @@ class CNNFeatures(TransformerMixin, BaseEstimator):
     >>> hybrid.fit(cells.data, cells.target).predict(cells.data[:2]).shape
     (2,)
     """
+
+    _packed_names = ("extractor_",)
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from skall.classifier.parameters import check_names, list_parameters
 from skall.classifier.schedule import WarmUp, make_schedule
 from skall.classifier.stopping import BestEpoch
 from skall.device import Stay, move, resolve_device
+from skall.packing import PackedState
 from skall.precision import choose_numerics
 
 HEAD_LR = 1e-3
@@ -36,13 +37,14 @@ class VerboseLog(PrintLog):
             super().on_epoch_end(net, **kwargs)
 
 
-class CellNet(EpochLoop):
+class CellNet(PackedState, EpochLoop):
     """skorch's classifier with scikit-learn's manners; :class:`CNNClassifier` adds the images."""
 
     # skorch sets these in its constructor; scikit-learn wants nothing fitted there.
     history_ = None
     initialized_ = False
     virtual_params_ = MappingProxyType({})
+    _packed_names = ("module_", "criterion_", "optimizer_")
 
     def __init__(self, **params):
         super().__init__(module=nn.Module, **params)
@@ -278,18 +280,15 @@ class CellNet(EpochLoop):
         for name in ("module_", "optimizer_", "_average", "_augmentation", "_made_parts", "_stay"):
             vars(self).pop(name, None)
 
-    def __getstate__(self):
+    # -- copies -------------------------------------------------------------------------------
+
+    def _pickled_state(self):
         # skorch pickles CUDA tensors in a file of their own; here they go to the CPU.
         state = vars(self).copy()
         if self.initialized_ and self.module_.device.type != "cpu":
             copy = CellNet.__new__(type(self))
             # Copied together, so that the optimizer's weights are the module's.
-            parts = {name: state[name] for name in ("module_", "criterion_", "optimizer_")}
-            vars(copy).update(deepcopy(parts))
+            vars(copy).update(deepcopy({name: state[name] for name in self._packed_names}))
             copy._move(torch.device("cpu"))
-            state |= {name: vars(copy)[name] for name in parts}
+            state |= vars(copy)
         return state
-
-    def __setstate__(self, state):
-        # skorch reads those files and maps `device`, which may be "auto" here.
-        vars(self).update(state)
