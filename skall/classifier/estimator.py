@@ -9,7 +9,6 @@ import torch
 from scipy.special import softmax
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
-from skorch.utils import is_dataset
 from torch import nn
 
 from skall.cache import get_store
@@ -19,7 +18,7 @@ from skall.classifier.persistence import save_classifier
 from skall.classifier.reading import make_prediction_set, make_training_set
 from skall.classifier.targets import check_groups, check_sample_weight, check_targets, weigh_classes
 from skall.classifier.tasks import EpochTasks
-from skall.classifier.training import gather_rows
+from skall.classifier.training import CellDataset, gather_rows
 from skall.construction import build_extractor, compose_stages, measure_features
 from skall.device import resolve_device
 from skall.heads import make_head, pooling_of
@@ -429,7 +428,7 @@ class CNNClassifier(EpochTasks, CellNet):
 
     def get_dataset(self, X, y=None):
         """The data set that skorch reads: images, or their features where the trunk is frozen."""
-        if is_dataset(X):
+        if isinstance(X, CellDataset):
             return X
         images = check_images(self, X, reset=False)
         return make_prediction_set(self, images)
@@ -439,7 +438,7 @@ class CNNClassifier(EpochTasks, CellNet):
     def _predict_logits(self, X):
         check_is_fitted(self)
         # Data sets may hold features, which only torch takes.
-        if self._session is not None and not is_dataset(X):
+        if self._session is not None and not isinstance(X, CellDataset):
             images = check_images(self, X, reset=False)
             return self._session.predict_logits(images, self.image_size_, get_store(self.memory))
         with self._on_device():
@@ -491,7 +490,7 @@ class CNNClassifier(EpochTasks, CellNet):
         """
         codes = self._predict_logits(X).argmax(axis=1)
         # skorch's scoring callbacks predict data sets, whose targets are class indices.
-        return codes if is_dataset(X) else self.classes_[codes]
+        return codes if isinstance(X, CellDataset) else self.classes_[codes]
 
     # -- description --------------------------------------------------------------------------
 

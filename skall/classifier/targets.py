@@ -30,6 +30,14 @@ def check_targets(estimator, y, n_samples, classes=None):
             f"{type(estimator).__name__} requires y to be passed, but the target y is None; fit "
             "needs the class of each image"
         )
+    shape = np.asarray(y, dtype=object).shape
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {shape} instead: an image has one "
+            "label here. MultiOutputClassifier fits a network for each column (ClassifierChain "
+            "cannot, because it adds labels to the images); of columns of 0 and 1, one a class, "
+            "y.argmax(axis=1) makes labels"
+        )
     # validate_data, given y alone, forgets the names of X's columns.
     y = read_labels(y)
     assert_all_finite(y, input_name="y")

@@ -8,6 +8,7 @@ from PIL import Image
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
+from torch.utils.data import Dataset
 
 from skall.images.pixels import check_pixels
 from skall.images.rows import ArrayImages, FileImages, FlatImages, PictureImages
@@ -73,6 +74,14 @@ def as_images(X, image_shape=None):
     """
     if isinstance(X, (str, bytes, os.PathLike, Image.Image)):
         raise TypeError(f"X is one image, {X!r}; put it in a list, [X], to make it one row")
+    if isinstance(X, Dataset):
+        raise TypeError(
+            f"X is a data set of torch, {type(X).__name__}, which may change its images each time "
+            "it is read; pass its images and its labels: X=[pair[0] for pair in dataset], as "
+            "paths, PIL images or arrays (height, width, 3), and y=[pair[1] for pair in dataset]; "
+            "of an ImageFolder X=[path for path, _ in dataset.samples] and y=dataset.targets. "
+            "skall augments by the parameter augment"
+        )
     if issparse(X):
         raise TypeError("Sparse input is not supported; pass X.toarray()")
     rows = _as_rows(X)
@@ -131,6 +140,13 @@ def _image_kind(rows):
     if not kinds.keys() & {"paths", "PIL images", "arrays"}:
         return None
     if rows.ndim == 2 and rows.shape[1] > 1:
+        if kinds.keys() - {"paths", "PIL images", "arrays"}:
+            raise ValueError(
+                f"X has {rows.shape[1]} columns, images beside numbers, and a network takes images "
+                "alone. StackingClassifier(passthrough=True) and ClassifierChain put predictions "
+                "beside the images: use passthrough=False, and MultiOutputClassifier for several "
+                "labels an image"
+            )
         raise ValueError(
             f"X has {rows.shape[1]} columns, but images are one column: pass only the column that "
             "holds them, X[['path']] for a DataFrame"

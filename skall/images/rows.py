@@ -1,7 +1,9 @@
 """Images: rows of files, pictures, arrays or numbers that are read as RGB."""
 
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from math import isqrt
 
 import numpy as np
 import torch
@@ -18,6 +20,11 @@ from skall.images.pixels import (
     picture_from_array,
     resize_picture,
 )
+
+# Rows that are longer by so few numbers than those of a square of at least so many pixels a side
+# have columns that are none.
+MOST_ADDED = 9
+LEAST_SIDE = 16
 
 
 class Images:
@@ -247,11 +254,31 @@ def infer_image_shape(n_features, image_shape=None):
             raise ValueError(
                 f"image_shape={image_shape} does not fit rows of {n_features} numbers; it is "
                 "(height, width) or (height, width, channels) with 1 or 3 channels, and their "
-                "product is the length of a row"
+                "product is the length of a row, to which StackingClassifier(passthrough=True) and "
+                "ClassifierChain add columns that are no pixels"
             )
         return shape
-    for channels in (1, 3):
-        side = round((n_features / channels) ** 0.5)
-        if side * side * channels == n_features:
-            return (side, side, channels)
+    if (square := _find_square(n_features)) is not None:
+        return square
+    for more in range(1, MOST_ADDED + 1):
+        square = _find_square(n_features - more)
+        if square is not None and square[0] >= LEAST_SIDE:
+            warnings.warn(
+                f"rows of {n_features} numbers are read as images one pixel high, though without "
+                f"{more} of them they would be {square[0]} x {square[1]} pixels. "
+                "StackingClassifier(passthrough=True) and ClassifierChain add columns that are no "
+                "pixels: use passthrough=False, and MultiOutputClassifier for several labels an "
+                f"image; image_shape=(1, {n_features}) says that it is meant",
+                stacklevel=2,
+            )
+            break
     return (1, n_features, 1)
+
+
+def _find_square(n_numbers):
+    """The shape of a grey or else an RGB square of so many numbers; None if they fill none."""
+    for channels in (1, 3):
+        side = isqrt(max(0, n_numbers) // channels)
+        if side * side * channels == n_numbers:
+            return (side, side, channels)
+    return None
