@@ -111,7 +111,37 @@ IN_PROCESS = Store(max_bytes=1_000_000_000)
 """What ``memory="auto"`` keeps: it prints what it holds, and ``IN_PROCESS.clear()`` empties it."""
 
 
-def get_store(memory):
+class FrontedStore:
+    """A folder with the store of this process in front of it: small arrays are read often.
+
+    Parameters
+    ----------
+    folder : DiskStore
+    """
+
+    is_shared = True
+
+    def __init__(self, folder):
+        self.folder = folder
+        # What is in front is in this folder too.
+        self._prefix = os.fsencode(folder.folder.absolute()) + b"|"
+
+    def get(self, key):
+        """The array of this key, or None."""
+        array = IN_PROCESS.get(self._prefix + key)
+        if array is None:
+            array = self.folder.get(key)
+            if array is not None:
+                IN_PROCESS.put(self._prefix + key, array)
+        return array
+
+    def put(self, key, array):
+        """Keep a copy of the array in both, where there is room."""
+        IN_PROCESS.put(self._prefix + key, array)
+        self.folder.put(key, array)
+
+
+def get_store(memory, small=False):
     """The store that the parameter ``memory`` of an estimator names.
 
     Parameters
@@ -119,10 +149,12 @@ def get_store(memory):
     memory : "auto", None, path-like or joblib.Memory
         ``"auto"``: the store of this process, 1 GB at most; None: one that keeps nothing; a
         folder, or the one of a :class:`joblib.Memory`: on disk.
+    small : bool, default=False
+        What is kept is a few numbers an image: what is on disk is kept in this process too.
 
     Returns
     -------
-    Store or DiskStore
+    Store, DiskStore or FrontedStore
 
     Raises
     ------
@@ -137,6 +169,6 @@ def get_store(memory):
         return IN_PROCESS
     is_path = (isinstance(memory, str) and memory) or hasattr(memory, "__fspath__")
     if is_path and not os.path.isfile(memory):
-        return DiskStore(memory)
+        return FrontedStore(DiskStore(memory)) if small else DiskStore(memory)
     found = f"{os.fspath(memory)!r}, a file" if is_path else repr(memory)
     raise ValueError(f"memory must be 'auto', None, a folder or a joblib.Memory; got {found}")

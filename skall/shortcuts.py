@@ -1,5 +1,7 @@
 """What a classifier could go by instead of the cell: colour, size, border and area of an image."""
 
+from itertools import chain
+
 import numpy as np
 
 from skall.images.formats import UnreadableImageError
@@ -7,54 +9,77 @@ from skall.images.inputs import as_images
 from skall.images.rows import FlatImages
 from skall.images.transformer import ImageTransformer
 from skall.parameters import check_values, one_of
-from skall.preprocessing.foreground import SEARCH_SIDE, find_cell, is_black
+from skall.preprocessing.foreground import find_cell, is_black
 
 CHANNELS = ("red", "green", "blue")
+SHORTCUTS = {
+    "mean colour": tuple(f"{channel}_mean" for channel in CHANNELS),
+    "image size": ("height", "width", "aspect"),
+    "border only": tuple(f"border_{c}_{moment}" for moment in ("mean", "std") for c in CHANNELS),
+    "foreground area": ("cell_share", "shown_share"),
+}
+"""The features of each shortcut."""
 # Width of the frame, as a share of the shorter side.
 FRAME = 0.1
+# Pixels of the longer side that the cell's area is measured in. On C-NMC's and PBC's images its AUC
+# differs from that of 256 pixels by 0.0012 at most, in a third of the time.
+SIDE = 128
 
 
-def _measure_colour(picture):
-    means = np.asarray(picture).mean(axis=(0, 1)) / 255
-    return {f"{channel}_mean": mean for channel, mean in zip(CHANNELS, means, strict=True)}
+def measure_shortcuts(images, row, store):
+    """All shortcuts of an image, from one reading of it, through the store.
+
+    Parameters
+    ----------
+    images : Images
+    row : int
+    store : Store
+        Of small arrays.
+
+    Returns
+    -------
+    ndarray of float64, shape (14,)
+        The values of :data:`SHORTCUTS`, in its order.
+    """
+    key = images.fingerprint(row) + b"|shortcuts"
+    values = store.get(key)
+    if values is None:
+        # A large JPEG is decoded at a fraction, which changes no value by more than 0.001.
+        picture, (height, width) = images.open_measured(row, shrink_to=SIDE)
+        whole, frame = _count_values(picture)
+        colour, _ = _summarise(whole)
+        size = (height, width, width / height)
+        values = np.concatenate([colour, size, *_summarise(frame), _measure_foreground(picture)])
+        store.put(key, values)
+    return values
 
 
-def _measure_size(picture):
-    width, height = picture.size
-    return {"height": height, "width": width, "aspect": width / height}
-
-
-def _measure_border(picture):
-    pixels = np.asarray(picture)
+def _count_values(picture):
+    """How often each value is in the image, and in its frame, as ``(3, 256)``."""
+    whole = np.array(picture.histogram()).reshape(3, 256)
     depth = max(1, round(FRAME * min(picture.size)))
-    frame = np.ones(pixels.shape[:2], dtype=bool)
-    frame[depth:-depth, depth:-depth] = False
-    values = pixels[frame] / 255
-    moments = {"mean": values.mean(axis=0), "std": values.std(axis=0)}
-    return {
-        f"border_{channel}_{name}": value
-        for name, row in moments.items()
-        for channel, value in zip(CHANNELS, row, strict=True)
-    }
+    right, lower = (length - depth for length in picture.size)
+    if right <= depth or lower <= depth:
+        return whole, whole
+    inner = picture.crop((depth, depth, right, lower))
+    return whole, whole - np.array(inner.histogram()).reshape(3, 256)
+
+
+def _summarise(counts):
+    """Mean and standard deviation of each channel, in [0, 1]."""
+    levels = np.arange(256) / 255
+    n_pixels = counts[0].sum()
+    means = counts @ levels / n_pixels
+    variances = (counts * (levels - means[:, None]) ** 2).sum(axis=1) / n_pixels
+    return means, np.sqrt(variances)
 
 
 def _measure_foreground(picture):
-    small = picture.copy()
-    small.thumbnail((SEARCH_SIDE, SEARCH_SIDE))
-    pixels = np.asarray(small)
+    pixels = np.asarray(picture.reduce(max(1, -(-max(picture.size) // SIDE))))
     cell = find_cell(pixels)
-    return {
-        "cell_share": 0.0 if cell is None else cell.mean(),
-        "shown_share": 1 - is_black(pixels).mean(),
-    }
+    return 0.0 if cell is None else cell.mean(), 1 - is_black(pixels).mean()
 
 
-SHORTCUTS = {
-    "mean colour": _measure_colour,
-    "image size": _measure_size,
-    "border only": _measure_border,
-    "foreground area": _measure_foreground,
-}
 VALUES = {"kind": (one_of(*SHORTCUTS), f"one of {', '.join(map(repr, SHORTCUTS))}")}
 
 
@@ -63,7 +88,7 @@ class ShortcutFeatures(ImageTransformer):
 
     Where a simple classifier of these does nearly as well as a network, the network may have
     learnt the stain, the camera or the way in which cells were cut out, and not the cell [1]_.
-    Stateless: each image is measured by itself.
+    Stateless: each image is measured by itself, once for all kinds.
 
     Parameters
     ----------
@@ -106,8 +131,9 @@ class ShortcutFeatures(ImageTransformer):
         self.kind = kind
         self.memory = memory
 
-    def _make(self, picture):
-        return np.array(list(SHORTCUTS[self.kind](picture).values()), dtype=float)
+    def _read(self, images, row, store):
+        values = measure_shortcuts(images, row, store)
+        return values[[name in SHORTCUTS[self.kind] for name in chain(*SHORTCUTS.values())]]
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features, as ``red_mean`` or ``height``.
@@ -121,8 +147,7 @@ class ShortcutFeatures(ImageTransformer):
         ndarray of str
         """
         check_values(self, self._values)
-        blank = as_images(np.zeros((1, 8, 8), np.uint8)).open(0)
-        return np.array(list(SHORTCUTS[self.kind](blank)), dtype=object)
+        return np.array(SHORTCUTS[self.kind], dtype=object)
 
 
 def find_images(X):

@@ -17,7 +17,15 @@ from skall.datasets import load_cells, make_blood_cells
 from skall.images import as_images
 from skall.preprocessing.colour import balance_grey_world, from_lab, to_lab
 from skall.preprocessing.contrast import equalize_locally
-from skall.preprocessing.foreground import crop_to_cell, find_cell, find_threshold, is_black
+from skall.preprocessing.foreground import (
+    count_levels,
+    crop_to_cell,
+    fill_holes,
+    find_cell,
+    find_threshold,
+    is_black,
+    open_regions,
+)
 from skall.preprocessing.preprocessor import prepare_images
 
 SIZE = 24
@@ -120,6 +128,20 @@ def test_threshold_lies_between_two_kinds():
     low, high = noise.normal(0.2, 0.02, 500), noise.normal(0.7, 0.02, 100)
     assert low.max() < find_threshold(np.concatenate([low, high])) <= high.min()
     assert find_threshold(np.array([0.25, 0.75])) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 3), (40, 64)])
+def test_quick_forms_are_those_of_scipy_and_numpy(shape):
+    noise = make_noise()
+    square = np.ones((3, 3))
+    for share in (0.1, 0.5, 0.9):
+        mask = noise.random(shape) < share
+        assert np.array_equal(open_regions(mask), ndimage.binary_opening(mask, square))
+        assert np.array_equal(fill_holes(mask), ndimage.binary_fill_holes(mask))
+    values = np.r_[noise.normal(0.5, 0.4, shape).ravel(), 0, 1, np.arange(257) / 256]
+    counts, edges = np.histogram(np.clip(values, 0, 1), 256, (0, 1))
+    assert np.array_equal(count_levels(values), counts)
+    assert np.array_equal(edges, np.arange(257) / 256)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0, np.nextafter(1, 2)])

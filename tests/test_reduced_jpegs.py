@@ -35,7 +35,7 @@ def decode(path, size, whole=False, **params):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("skall.images.rows.convert_to_rgb", convert)
         if whole:
-            patch.setattr("skall.images.rows.draft", lambda picture, size: None)
+            patch.setattr("skall.images.rows.draft", lambda picture, size: 1)
         (made,) = ImagePreprocessor(size, memory=None, **params).fit_transform([path])
     return made.astype(int), *sizes
 

@@ -1,5 +1,7 @@
 """Shortcuts: what each measures, and that compare shows where one suffices."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +12,7 @@ from skall import compare
 from skall.cache import IN_PROCESS
 from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
+from skall.images.pixels import convert_to_rgb
 from skall.shortcuts import SHORTCUTS, ShortcutFeatures, find_images
 
 
@@ -69,15 +72,85 @@ def test_tiny_images(kind, size):
     assert np.isfinite(list(measure(kind, Image.new("L", size, 90)).values())).all()
 
 
-@pytest.mark.parametrize("kind", SHORTCUTS)
-def test_measured_once(kind, monkeypatch):
-    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+@pytest.mark.parametrize("size", [(60, 44), (7, 30), (3, 2), (1, 9)])
+def test_colours_are_those_of_all_pixels(size):
+    width, height = size
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    colour = measure("mean colour", Image.fromarray(pixels))
+    np.testing.assert_allclose(list(colour.values()), pixels.mean(axis=(0, 1)) / 255)
+    depth = max(1, round(min(size) / 10))
+    frame = np.ones((height, width), dtype=bool)
+    frame[depth:-depth, depth:-depth] = False
+    values = pixels[frame] / 255
+    border = measure("border only", Image.fromarray(pixels))
+    expected = [*values.mean(axis=0), *values.std(axis=0)]
+    np.testing.assert_allclose(list(border.values()), expected)
+
+
+def test_large_photographs_are_read_at_a_fraction(tmp_path):
+    """Cells side by side, as a JPEG of 1280 x 960 pixels on its side."""
+    cells = make_blood_cells(12, 4, 320, random_state=0).data
+    field = Image.fromarray(cells.reshape(3, 4, 320, 320, 3).swapaxes(1, 2).reshape(960, 1280, 3))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    field.save(tmp_path / "field.jpg", quality=90, exif=exif)
+    field.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "field.png")
+    for kind, largest in {"image size": 0, "mean colour": 0.001, "border only": 0.001}.items():
+        found, expected = (measure(kind, str(tmp_path / f"field.{k}")) for k in ("jpg", "png"))
+        assert found == pytest.approx(expected, abs=largest)
+    assert measure("image size", str(tmp_path / "field.jpg"))["height"] == 1280
+
+
+@pytest.fixture
+def readings(monkeypatch):
+    """Names of the files that are decoded, from an empty store on."""
+    names = []
+
+    def convert(picture):
+        names.append(os.path.basename(picture.filename))
+        return convert_to_rgb(picture)
+
     IN_PROCESS.clear()
-    features = ShortcutFeatures(kind)
-    first = features.fit_transform(images)
-    assert first.shape == (4, len(features.get_feature_names_out()))
-    monkeypatch.setitem(SHORTCUTS, kind, None)
-    assert np.array_equal(features.transform(images[::-1]), first[::-1])
+    monkeypatch.setattr("skall.images.rows.convert_to_rgb", convert)
+    return names
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Twelve images, of no two the same, by path."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for row in range(12):
+        draw(inner=(90, 20 * row, 0)).save(folder / f"{row}.png")
+    return [[str(folder / f"{row}.png")] for row in range(12)]
+
+
+def test_one_reading_is_enough_for_all(files, readings, tmp_path):
+    for memory in ("auto", str(tmp_path / "cache"), str(tmp_path / "cache")):
+        for kind in SHORTCUTS:
+            features = ShortcutFeatures(kind, memory=memory)
+            first = features.fit_transform(files)
+            assert first.shape == (12, len(features.get_feature_names_out()))
+            assert np.array_equal(features.transform(files[::-1]), first[::-1])
+    # As another process would: it finds what is in the folder.
+    IN_PROCESS.clear()
+    ShortcutFeatures(memory=str(tmp_path / "cache")).fit_transform(files)
+    assert len(readings) == 2 * 12
+    ShortcutFeatures(memory=None).fit_transform(files)
+    assert len(readings) == 3 * 12
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_comparison_reads_each_image_once(stored, files, readings, monkeypatch, tmp_path):
+    # The page shows some of the images.
+    monkeypatch.setattr("skall.comparison.results.Comparison.write", lambda *args: None)
+    run(files, np.arange(12) % 2, **({"out": tmp_path / "out"} if stored else {}))
+    assert sorted(readings) == sorted(os.path.basename(path) for (path,) in files)
+
+
+def test_workers_find_what_was_read(files, tmp_path):
+    run(files, np.arange(12) % 2, out=tmp_path / "out", n_jobs=2)
+    assert len(list((tmp_path / "out" / "cache").glob("*/*.npy"))) == 12
 
 
 def test_unknown_kind():

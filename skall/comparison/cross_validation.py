@@ -214,7 +214,7 @@ def _run_jobs(plan, record, tracker, n_jobs, error_score, verbose):
     results = [record and record.read(*job, plan.has_network(job[0])) for job in jobs]
     done = [number for number, result in enumerate(results) if result is not None]
     if len(done) < len(jobs):
-        plan.check_pixels()
+        plan.check_pixels(memory=record.cache if record else "auto")
     if tracker:
         for number in done:
             tracker.log_fold(*jobs[number], results[number])

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from skall.cache import get_store
 from skall.comparison.caching import list_readers
 from skall.images.formats import UnreadableImageError
-from skall.shortcuts import SHORTCUTS
+from skall.shortcuts import SHORTCUTS, measure_shortcuts
 
 # Names of files that a message lists.
 MOST_NAMED = 3
@@ -40,8 +41,10 @@ def measure_images(images, n_samples, candidates):
     return np.array([(np.nan, np.nan) if size is None else size for size in sizes], dtype=float)
 
 
-def check_pixels(images, sizes, candidates):
+def check_pixels(images, sizes, candidates, memory):
     """Decode every image that an estimator of skall would, so that a damaged one is found now.
+
+    Where shortcuts are compared, this is the one reading that all of them are measured in.
 
     Parameters
     ----------
@@ -49,6 +52,8 @@ def check_pixels(images, sizes, candidates):
     sizes : ndarray, shape (n_samples, 2)
         From :func:`measure_images`.
     candidates : dict of str to classifier
+    memory : "auto" or path-like
+        Where the shortcuts are kept.
 
     Raises
     ------
@@ -57,8 +62,12 @@ def check_pixels(images, sizes, candidates):
     """
     if images is None or not _need_images(candidates, all_foreign=np.isnan(sizes).all()):
         return
-    # A JPEG at an eighth of its size is read to its end all the same.
-    _, errors = _try_each(images, lambda row: images.open(row, shrink_to=1) and None)
+    if candidates.keys() & SHORTCUTS.keys():
+        store = get_store(memory, small=True)
+        _, errors = _try_each(images, lambda row: measure_shortcuts(images, row, store))
+    else:
+        # A JPEG at an eighth of its size is read to its end all the same.
+        _, errors = _try_each(images, lambda row: images.open(row, shrink_to=1) and None)
     if errors:
         _raise(errors, len(images))
 

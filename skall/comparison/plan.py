@@ -113,9 +113,9 @@ class Plan:
         for name in filter(self.has_network, self.candidates):
             check_savable(find_last(self.candidates[name]))
 
-    def check_pixels(self):
-        """Raise where an image is damaged."""
-        check_pixels(self.images, self.sizes, self.candidates)
+    def check_pixels(self, memory):
+        """Raise where an image is damaged; what shortcuts are measured meanwhile is kept."""
+        check_pixels(self.images, self.sizes, self.candidates, memory)
 
     def assemble(self, results):
         """The comparison of what :attr:`jobs` gave.

@@ -68,19 +68,27 @@ def draft(picture, size):
         Opened and not decoded yet; of another format it stays as it is.
     size : int
         Height and width, in pixels, of that square, into which it may be stretched, padded or cut.
+
+    Returns
+    -------
+    int
+        How many pixels of the picture one that is decoded stands for, in each direction.
     """
+    whole = picture.width
     for fraction in (8, 4, 2):
         parts = [divmod(length, fraction) for length in picture.size]
         if all(length >= 2 * size and not rest for length, rest in parts):
             picture.draft(None, tuple(length for length, _ in parts))
-            return
+            break
+    return whole // picture.width
 
 
 def measure_upright(picture):
     """Height and width of a PIL image as :func:`convert_to_rgb` turns it, in pixels."""
     width, height = picture.size
     # Pillow turns TIFF files itself, and gives the size that they have then.
-    turned = picture.format != "TIFF" and _read_orientation(picture) in SIDEWAYS
+    # The orientation of a PNG file may stand at its end, behind all that is to be decoded.
+    turned = width != height and picture.format != "TIFF" and _read_orientation(picture) in SIDEWAYS
     return (width, height) if turned else (height, width)
 
 

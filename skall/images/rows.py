@@ -55,8 +55,12 @@ class Images:
 
     def measure(self, row):
         """Height and width of the row's image in pixels."""
-        width, height = self.open(row).size
-        return height, width
+        return self.open_measured(row)[1]
+
+    def open_measured(self, row, shrink_to=None):
+        """A row as ``open`` gives it, and height and width of the whole image in pixels."""
+        picture = self.open(row, shrink_to)
+        return picture, picture.size[::-1]
 
     def read(self, row, size, store):
         """One row as a uint8 array ``(size, size, 3)``, through the store."""
@@ -112,10 +116,13 @@ class FileImages(Images):
         return os.fsencode(f"{path}|{status.st_size}|{status.st_mtime_ns}")
 
     def open(self, row, shrink_to=None):
+        return self.open_measured(row, shrink_to)[0]
+
+    def open_measured(self, row, shrink_to=None):
         def read(picture):
-            if shrink_to is not None:
-                draft(picture, shrink_to)
-            return convert_to_rgb(picture)
+            fraction = 1 if shrink_to is None else draft(picture, shrink_to)
+            upright = convert_to_rgb(picture)
+            return upright, tuple(fraction * length for length in upright.size[::-1])
 
         return read_picture(self.paths[row], read)
 

@@ -55,18 +55,18 @@ class ImageTransformer(TransformerMixin, BaseEstimator):
         -------
         ndarray of float64, shape (n, n_features)
         """
-        images, store = self._open(X), get_store(self.memory)
+        images, store = self._open(X), get_store(self.memory, small=True)
+        return np.stack([self._read(images, row, store) for row in range(len(images))])
+
+    def _read(self, images, row, store):
+        """The array of one image, through the store."""
         settings = {name: value for name, value in self.get_params().items() if name != "memory"}
-        suffix = f"|{type(self).__qualname__}|{settings}".encode()
-        rows = []
-        for row in range(len(images)):
-            key = images.fingerprint(row) + suffix
-            values = store.get(key)
-            if values is None:
-                values = self._make(images.open(row))
-                store.put(key, values)
-            rows.append(values)
-        return np.stack(rows)
+        key = images.fingerprint(row) + f"|{type(self).__qualname__}|{settings}".encode()
+        values = store.get(key)
+        if values is None:
+            values = self._make(images.open(row))
+            store.put(key, values)
+        return values
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
