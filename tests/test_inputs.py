@@ -184,8 +184,12 @@ def test_a_file_that_vanished_after_fit(files):
 BAD_TARGETS = {
     "y short": ({"y": LABELS[:4]}, ValueError, "6 rows and y 4"),
     "y None": ({"y": None}, ValueError, "requires y to be passed, but the target y is None"),
-    "y NaN": ({"y": [0, 1, np.nan, 0, 1, 0]}, ValueError, "y contains NaN"),
-    "y with None": ({"y": ["ALL", None, "ALL", "b", "b", "b"]}, TypeError, "NoneType and str"),
+    "y NaN": ({"y": [0, 1, np.nan, 0, 1, 0]}, ValueError, "y has no value in row 2"),
+    "y with None": (
+        {"y": ["ALL", None, "ALL", "b", "b", "b"]},
+        ValueError,
+        "y has no value in row 1",
+    ),
     "y of two types": ({"y": np.array(["a", 1] * 3, object)}, TypeError, "int and str; use one"),
     "y one class": ({"y": ["ALL"] * 6}, ValueError, "one class, 'ALL'.*at least 2"),
     "y continuous": ({"y": np.arange(6) + 0.5}, ValueError, "continuous"),
