@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections import Counter
+from contextlib import contextmanager
 from inspect import signature
 
 from skall.allocator import tune_allocator
@@ -194,7 +195,7 @@ def _compare(arguments):
     options = DEFAULTS | (SYNTHETIC_OPTIONS if data is None else {}) | given
     if "tune" in options:
         options["tune"] = _gather(options["tune"])
-    command = spell_command(data, options)
+    asked, command = dict(options), spell_command(data, options)
     ensembles = options.pop("ensembles", False)
     if ensembles and len(options["backbones"]) < 2:
         raise ValueError("--ensembles needs two backbones or more")
@@ -212,12 +213,25 @@ def _compare(arguments):
     if options.get("error_score") == "nan":
         del options["error_score"]
     about = {"command": command, **_name_data(data, cells)}
-    comparison = _run(cells, backbones, seed, quiet, ensembles, about, options)
+    with _spell_remedies(data, asked):
+        comparison = _run(cells, backbones, seed, quiet, ensembles, about, options)
     if as_json:
         _print_json(comparison)
     else:
         _print_tables(comparison, options.get("out"))
     return 1 if len(comparison.failures_) else 0
+
+
+@contextmanager
+def _spell_remedies(data, options):
+    """Have errors about folds say what to type instead."""
+    from skall.comparison.classes import MissingClassError
+
+    try:
+        yield
+    except MissingClassError as exc:
+        command = spell_command(data, options | {"cv": exc.largest})
+        raise ValueError(exc.advise(f"\n  {command}\n", "--allow-missing-classes")) from exc
 
 
 def _run(cells, backbones, seed, quiet, ensembles, about, options):

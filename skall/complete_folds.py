@@ -1,18 +1,14 @@
 """Folds whose parts hold every class, for searches inside a training part."""
 
-import warnings
-
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import resample
 
-# How many ways to deal are tried: the group splitter goes by sizes, and often gives a part without
-# a rare class where another order of the groups does not.
-N_SEEDS = 20
+from skall.splitting import deal, find_largest, find_scarcest
 
 
 class _Complete:
-    """Deals as the class beside it, until every part holds every class."""
+    """Folds of :func:`skall.splitting.deal`, as many as hold every class in every part."""
 
     def split(self, X, y, groups=None):
         """Pairs of training and test positions.
@@ -33,35 +29,20 @@ class _Complete:
         ValueError
             If there are no two folds whose parts hold every class.
         """
-        y = np.asarray(y)
-        labels = np.unique(y, return_inverse=True)[1]
-        for n_splits in range(self.n_splits, 1, -1):
-            for seed in range(N_SEEDS):
-                pairs = self._deal(n_splits, self.random_state + seed, X, y, groups)
-                parts = [part for pair in pairs for part in pair]
-                if parts and all(len(np.unique(labels[p])) == labels.max() + 1 for p in parts):
-                    return iter(pairs)
-        grouped = self._kind is StratifiedGroupKFold
-        units = np.asarray(groups) if grouped else np.arange(len(labels))
-        scarcest, label = min((len(np.unique(units[y == c])), str(c)) for c in np.unique(y))
-        raise ValueError(
-            f"no two folds hold every class in each of their parts: there are {scarcest} "
-            f"{'groups' if grouped else 'samples'} of the class {label!r}, and each part needs one"
-        )
+        y, groups = np.asarray(y), np.asarray(groups) if self._grouped else None
+        n_splits = find_largest(y, groups, self.n_splits, [self.random_state])
+        if n_splits is None:
+            label, n_holders = find_scarcest(y, groups)
+            raise ValueError(
+                f"no two folds hold every class in each of their parts: there are {n_holders} "
+                f"{'groups' if self._grouped else 'samples'} of the class {str(label)!r}, and each "
+                "part needs one"
+            )
+        return iter(deal(y, groups, n_splits, self.random_state).pairs)
 
     def get_n_splits(self, X=None, y=None, groups=None):
         """How many folds :meth:`split` gives; the most that it can give where y is not known."""
         return self.n_splits if y is None else len(list(self.split(X, y, groups)))
-
-    def _deal(self, n_splits, seed, X, y, groups):
-        dealt = self._kind(n_splits, shuffle=True, random_state=seed)
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-                return list(dealt.split(X, y, groups))
-        except ValueError:
-            # Fewer samples or groups than folds.
-            return []
 
 
 class CompleteKFold(_Complete, StratifiedKFold):
@@ -86,7 +67,7 @@ class CompleteKFold(_Complete, StratifiedKFold):
     [[0, 0, 0, 0, 1], [0, 0, 0, 1]]
     """
 
-    _kind = StratifiedKFold
+    _grouped = False
 
     def __init__(self, n_splits, *, random_state):
         super().__init__(n_splits, shuffle=True, random_state=random_state)
@@ -100,10 +81,10 @@ class CompleteGroupKFold(_Complete, StratifiedGroupKFold):
     n_splits : int
         Folds at most.
     random_state : int
-        The first seed of those tried.
+        The first seed of those tried, see :func:`skall.splitting.deal`.
     """
 
-    _kind = StratifiedGroupKFold
+    _grouped = True
 
     def __init__(self, n_splits, *, random_state):
         super().__init__(n_splits, shuffle=True, random_state=random_state)

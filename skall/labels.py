@@ -46,14 +46,31 @@ def read_labels(y, name="y"):
     # numpy would make the text "nan" of a NaN in a list of texts.
     as_objects = is_list or is_extension or isinstance(y, pd.DataFrame)
     labels = column_or_1d(np.asarray(y, dtype=object) if as_objects else y, warn=True)
-    missing = np.flatnonzero(pd.isna(labels))
-    if len(missing):
-        rows = "row " if len(missing) == 1 else f"{len(missing)} of {len(labels)} rows: "
-        some = ", ".join(map(str, missing[:MOST_NAMED]))
-        raise ValueError(
-            f"{name} has no value in {rows}{some}{', ...' if len(missing) > MOST_NAMED else ''}"
-        )
+    refuse_missing(pd.isna(labels), name)
     if labels.dtype != object:
         return labels
     kind = pd.api.types.infer_dtype(labels)
     return labels.astype(str if is_list and kind == "string" else KINDS.get(kind, object))
+
+
+def refuse_missing(missing, name):
+    """Raise where values are missing.
+
+    Parameters
+    ----------
+    missing : ndarray of bool, shape (n,)
+    name : str
+        What messages call them.
+
+    Raises
+    ------
+    ValueError
+        That names the first rows, and how many there are.
+    """
+    rows = np.flatnonzero(missing)
+    if len(rows):
+        where = "row " if len(rows) == 1 else f"{len(rows)} of {len(missing)} rows: "
+        some = ", ".join(map(str, rows[:MOST_NAMED]))
+        raise ValueError(
+            f"{name} has no value in {where}{some}{', ...' if len(rows) > MOST_NAMED else ''}"
+        )

@@ -50,6 +50,11 @@ def add_compare_options(parser):
         metavar="K",
         help=f"folds, or 'fold' for those that the data come with (default: {DEFAULTS['cv']})",
     )
+    add(
+        "--allow-missing-classes",
+        action="store_true",
+        help="go on where a part lacks a class, and leave out what cannot be measured there",
+    )
     add("--repeats", type=int, metavar="N", help="how often they are dealt anew (default: 1)")
     add(
         "--scoring",
@@ -225,7 +230,7 @@ def spell_command(data, options):
     for name, value in options.items():
         if name == "baselines":
             words.append("--no-baselines")
-        elif name in ("ensembles", "keep_weights"):
+        elif name in ("ensembles", "keep_weights", "allow_missing_classes"):
             words.append(_spell(name))
         elif name == "columns":
             words += ["--columns", ",".join("=".join(pair) for pair in value.items())]

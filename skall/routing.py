@@ -14,6 +14,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skall.groups import check_groups
 from skall.labels import read_labels
 
 
@@ -59,6 +60,7 @@ def fit_with_groups(estimator, X, y, groups=None):
     y = read_labels(y)
     if groups is None:
         return estimator.fit(X, y)
+    groups = check_groups(groups, len(y))
     if has_fit_parameter(estimator, "groups"):
         return estimator.fit(X, y, groups=groups)
     if isinstance(estimator, StackingClassifier):

@@ -228,7 +228,6 @@ def test_a_report_replaces_no_other_comparison(folder, comparison, tmp_path):
     assert (other / "predictions.csv").read_bytes() == before
 
 
-@pytest.mark.filterwarnings("ignore:.*test parts lack a class")
 def test_report_of_what_has_little_to_show(tmp_path):
     """One fold, no probabilities, no images: said where something is missing."""
     X, y = make_classification(40, random_state=0)

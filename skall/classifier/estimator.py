@@ -16,11 +16,12 @@ from skall.classifier.net import CellNet, TrainingStopped
 from skall.classifier.parameters import check_names, check_parameters
 from skall.classifier.persistence import save_classifier
 from skall.classifier.reading import make_prediction_set, make_training_set
-from skall.classifier.targets import check_groups, check_sample_weight, check_targets, weigh_classes
+from skall.classifier.targets import check_sample_weight, check_targets, weigh_classes
 from skall.classifier.tasks import EpochTasks
 from skall.classifier.training import CellDataset, gather_rows
 from skall.construction import build_extractor, compose_stages, measure_features
 from skall.device import resolve_device
+from skall.groups import check_groups
 from skall.heads import make_head, pooling_of
 from skall.images.inputs import check_images
 from skall.labels import read_labels

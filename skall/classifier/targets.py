@@ -86,16 +86,6 @@ def check_sample_weight(sample_weight, n_samples):
     return weights
 
 
-def check_groups(groups, n_samples):
-    """Groups as an array of strings ``(n_samples,)``, or None."""
-    if groups is None:
-        return None
-    groups = np.asarray(groups)
-    if groups.shape != (n_samples,):
-        raise ValueError(f"groups has shape {groups.shape}; it must be ({n_samples},), one a row")
-    return groups.astype(str)
-
-
 def weigh_classes(class_weight, classes, codes, sample_weight=None):
     """Weight of each class in the loss.
 

@@ -85,7 +85,7 @@ def gather_rows(images, targets, sample_weight=None, groups=None, class_weight=N
     pairs = np.stack([image_codes, targets[kept]], axis=1)
     _, first, unit = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
     total = np.bincount(unit, weight[kept])
-    group = _join_groups(image_codes, groups[kept] if groups is not None else image_codes)
+    group = _join_groups(image_codes, image_codes if groups is None else groups[kept].astype(str))
 
     rows, group = kept[first], group[first]
     copy = np.zeros(len(rows), dtype=int)

@@ -27,6 +27,7 @@ def compare(
     groups=None,
     cv=10,
     repeats=1,
+    allow_missing_classes=False,
     scoring=None,
     pos_label=None,
     n_jobs=None,
@@ -60,11 +61,18 @@ def compare(
         members of a :class:`~sklearn.ensemble.StackingClassifier`, which passes none on.
     cv : int, splitter or iterable of (train, test), default=10
         An integer means :class:`~sklearn.model_selection.StratifiedKFold` or, with groups,
-        :class:`~sklearn.model_selection.StratifiedGroupKFold`, shuffled from `random_state`.
+        :class:`~sklearn.model_selection.StratifiedGroupKFold`, shuffled from `random_state`. Where
+        the latter leaves a part without a class though groups could be dealt otherwise, it is
+        dealt again, see :func:`skall.splitting.deal`, and a note says how.
     repeats : int, default=1
         How often an integer `cv` deals the samples anew. The first repeat has `random_state` as
         its seed, repeat r ``numpy.random.SeedSequence([random_state, r]).generate_state(1)[0]``;
-        folds and backbones take the seed of their repeat.
+        folds and backbones take the seed of their repeat. Where another seed deals the folds,
+        backbones keep that of the repeat.
+    allow_missing_classes : bool, default=False
+        Go on where a test part lacks a class, so that what needs the class cannot be measured
+        there, or where a training part does, so that it is not learnt there; two classes must be
+        left. Otherwise that is an error, which names the largest `cv` without it.
     scoring : iterable of str, optional
         Names of :data:`skall.metrics.METRICS`, all by default, and
         ``"sensitivity_at_95_specificity"`` with any percentage.
@@ -99,9 +107,10 @@ def compare(
     tune : dict of str to list, optional
         Values of parameters, for a list of backbones only: in every fold each network becomes a
         search over them (:func:`skall.search.make_search`, which says what the next two mean) that
-        sees the training part alone, splits it into three, patient by patient where there are
-        groups, and maximises the balanced accuracy. So the reported folds are never those that
-        chose, but a network is trained three times for each combination, and once more.
+        sees the training part alone, splits it into three (two where a class is too rare), patient
+        by patient where there are groups, and maximises the balanced accuracy. So the reported
+        folds are never those that chose, but a network is trained three times for each combination,
+        and once more.
     strategy : {"grid", "halving", "optuna"}, default="grid"
         How `tune` is searched.
     trials : int, optional
@@ -124,10 +133,10 @@ def compare(
     Raises
     ------
     ValueError
-        For a backbone, metric, label or fold that is not possible, for an image that cannot be
-        read, and where `out` holds another comparison (other samples, folds, metrics, parameters
-        of an estimator, versions of packages, device or precision; the message says which), or
-        another process uses it. Nothing has been trained then.
+        For a backbone, metric, label or fold that is not possible, where a part lacks a class, for
+        an image that cannot be read, and where `out` holds another comparison (other samples,
+        folds, metrics, parameters of an estimator, versions of packages, device or precision; the
+        message says which), or another process uses it. Nothing has been trained then.
     TypeError
         For estimators that are no classifiers, and parameters that nothing takes.
     RuntimeError
@@ -136,9 +145,11 @@ def compare(
     Warns
     -----
     UserWarning
-        If an estimator failed in a fold, a test part lacks a class, `cv` has a group on both sides
-        of a split, the names of the files tell patients but there are no groups, or the networks
-        had unequal budgets (see :meth:`Comparison.flags`).
+        Before anything is trained, where parts lack a class, folds are dealt from another seed,
+        `cv` has a group on both sides of a split, the names of the files tell patients but there
+        are no groups, or exact copies of an image stand under different patients, on both sides of
+        a split or with different labels. At the end where an estimator failed in a fold or the
+        networks had unequal budgets. All are in :meth:`Comparison.flags`.
 
     Examples
     --------
@@ -188,6 +199,8 @@ def run_comparison(
     plan = make_plan(**asked, remembered=(record and record.earlier) or {})
     if keep_weights:
         plan.check_savable()
+    for note in plan.notes:
+        warnings.warn(note, stacklevel=3)
     with ExitStack() as stack:
         if record:
             stack.enter_context(record.hold())
@@ -204,7 +217,8 @@ def run_comparison(
         if tracker:
             tracker.end(comparison, record and record.folder)
     for flag in comparison.flags():
-        warnings.warn(flag, stacklevel=3)
+        if flag not in plan.notes:
+            warnings.warn(flag, stacklevel=3)
     return comparison
 
 

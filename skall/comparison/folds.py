@@ -4,24 +4,38 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral
-from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from skall.datasets.cnmc_names import ORIGINAL
+from skall.comparison.classes import MissingClassError, check_classes
+from skall.splitting import Dealing, deal, find_largest
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One split: `train` and `test` are positions of samples, `seed` the repeat's."""
+    """One split.
+
+    Attributes
+    ----------
+    repeat, fold : int
+    seed : int
+        The repeat's, which networks take.
+    train, test : ndarray of int
+        Positions of samples.
+    split_seed : int or None
+        The seed that the folds of the repeat were dealt from; None where they were given.
+    by_group : bool
+        Whether they were dealt by numbers of groups, see :class:`skall.splitting.Dealing`.
+    """
 
     repeat: int
     fold: int
     seed: int
     train: np.ndarray
     test: np.ndarray
+    split_seed: int | None
+    by_group: bool
 
     @property
     def title(self):
@@ -48,7 +62,7 @@ def derive_seed(seed, repeat):
     return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
 
 
-def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0):
+def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0, allow_missing_classes=False):
     """Folds that every estimator of a comparison shares.
 
     Parameters
@@ -58,12 +72,15 @@ def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0):
     groups : ndarray of shape (n_samples,), optional
         Samples of one group stay together.
     cv : int, splitter or iterable of (train, test)
-        An integer means :class:`~sklearn.model_selection.StratifiedKFold`, with groups
-        :class:`~sklearn.model_selection.StratifiedGroupKFold`, shuffled.
+        An integer means the folds of :func:`skall.splitting.deal`: those of
+        :class:`~sklearn.model_selection.StratifiedKFold`, shuffled, or with groups of
+        :class:`~sklearn.model_selection.StratifiedGroupKFold` where these have every class.
     repeats : int, default=1
         How often the samples are dealt anew; only with an integer `cv`.
     seed : int
         See :func:`derive_seed`.
+    allow_missing_classes : bool, default=False
+        Whether test parts may lack classes, and training parts all but two.
 
     Returns
     -------
@@ -71,15 +88,12 @@ def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0):
 
     Raises
     ------
+    MissingClassError
+        If a part lacks a class that it must hold.
     ValueError
-        If a training part would lack a class, or `cv` cannot split these samples.
+        If `cv` cannot split these samples.
     TypeError
         If `cv` is none of the three.
-
-    Warns
-    -----
-    UserWarning
-        If a test part lacks a class, or `cv` has a group on both sides of a split.
 
     Examples
     --------
@@ -90,44 +104,39 @@ def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0):
     """
     if not isinstance(repeats, Integral) or repeats < 1:
         raise ValueError(f"repeats must be an integer of at least 1, got {repeats!r}")
+    seeds = [derive_seed(seed, repeat) for repeat in range(repeats)]
     if isinstance(cv, Integral) and not isinstance(cv, bool):
-        dealt = [_deal(y, groups, cv, derive_seed(seed, repeat)) for repeat in range(repeats)]
+        if cv < 2:
+            raise ValueError(f"cv must be at least 2, got {cv}")
+        try:
+            dealings = [deal(y, groups, cv, each) for each in seeds]
+        except ValueError as exc:
+            largest = find_largest(y, groups, cv - 1, seeds)
+            raise MissingClassError(f"cv={cv} is not possible: {exc}", largest, False) from exc
     elif repeats > 1:
         raise ValueError(
             f"repeats={repeats} needs an integer cv, got cv={cv!r}; a splitter can repeat itself, "
             "as sklearn.model_selection.RepeatedStratifiedKFold does"
         )
     else:
-        dealt = [_split(cv, y, groups)]
+        dealings = [Dealing(_split(cv, y, groups))]
     folds = [
-        Fold(repeat, number, derive_seed(seed, repeat), train, test)
-        for repeat, pairs in enumerate(dealt)
-        for number, (train, test) in enumerate(pairs)
+        Fold(repeat, number, seeds[repeat], train, test, dealing.seed, dealing.by_group)
+        for repeat, dealing in enumerate(dealings)
+        for number, (train, test) in enumerate(dealing.pairs)
     ]
-    _check_classes(folds, y, groups, cv)
-    _check_groups(folds, groups)
+    for fold in folds:
+        if np.intersect1d(fold.train, fold.test).size:
+            raise ValueError(f"{fold.title} tests samples that it has trained on; correct the cv")
+    check_classes(folds, y, groups, cv, seeds, allow_missing_classes)
     return folds
-
-
-def _deal(y, groups, k, seed):
-    """Stratified folds, or an error that says how many are possible."""
-    if k < 2:
-        raise ValueError(f"cv must be at least 2, got {k}")
-    try:
-        with warnings.catch_warnings():
-            # scikit-learn warns of classes smaller than k; _check_classes says it with a remedy.
-            warnings.simplefilter("ignore", UserWarning)
-            splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-            return _split(splitter(n_splits=k, shuffle=True, random_state=seed), y, groups)
-    except ValueError as exc:
-        raise ValueError(f"cv={k} is not possible: {exc} {_advise(y, groups, k, seed)}") from exc
 
 
 def _split(cv, y, groups):
     """Pairs of position arrays from a splitter or an iterable."""
     if hasattr(cv, "split") and not isinstance(cv, str):
         with warnings.catch_warnings():
-            # scikit-learn warns of splitters that ignore groups; _check_groups, of the harm.
+            # scikit-learn warns of splitters that ignore groups; list_cautions, of the harm.
             warnings.filterwarnings("ignore", "The groups parameter is ignored")
             cv = list(cv.split(np.zeros((len(y), 1)), y, groups))
     elif isinstance(cv, str) or not isinstance(cv, Iterable):
@@ -155,53 +164,6 @@ def _positions(rows, n_samples):
     return rows
 
 
-def _advise(y, groups, k, seed):
-    """A sentence with the largest number of folds, below k, whose parts hold every class."""
-    members = np.arange(len(y)) if groups is None else groups
-    scarcest = min(len(np.unique(members[y == label])) for label in np.unique(y))
-    for fewer in range(min(k - 1, scarcest), 1, -1):
-        pairs = _deal(y, groups, fewer, seed)
-        if not any(_list_missing(y, part) for pair in pairs for part in pair):
-            return f"The largest cv that has every class in every part is {fewer}."
-    return "No smaller cv has every class in every part: collect more of the rare class."
-
-
-def _list_missing(y, rows):
-    return np.setdiff1d(y, y[rows]).tolist()
-
-
-def _check_classes(folds, y, groups, cv):
-    """Raise where a class cannot be learnt; warn where it cannot be tested."""
-
-    def advise(fold):
-        return _advise(y, groups, cv, fold.seed) if isinstance(cv, Integral) else ""
-
-    for fold in folds:
-        if np.intersect1d(fold.train, fold.test).size:
-            raise ValueError(f"{fold.title} tests samples that it has trained on; mend the cv")
-        missing = _list_missing(y, fold.train)
-        if missing:
-            raise ValueError(
-                f"the training part of {fold.title} has no sample of the class {missing[0]!r}. "
-                f"{advise(fold)}".rstrip()
-            )
-    never = np.setdiff1d(y, y[np.concatenate([fold.test for fold in folds])])
-    if len(never):
-        raise ValueError(
-            f"the class {never.tolist()[0]!r} is in no test part, so that nothing can be measured "
-            "of it: leave its samples out, or choose another cv"
-        )
-    untested = [fold for fold in folds if _list_missing(y, fold.test)]
-    if untested:
-        missing = _list_missing(y, untested[0].test)
-        warnings.warn(
-            f"{len(untested)} of {len(folds)} test parts lack a class ({untested[0].title}: "
-            f"{missing[0]!r}): what cannot be measured there is NaN, and means leave it out. "
-            f"{advise(untested[0])}".rstrip(),
-            stacklevel=6,
-        )
-
-
 def list_parted(folds, groups):
     """The groups that are on both sides of a split.
 
@@ -217,34 +179,3 @@ def list_parted(folds, groups):
     codes, names = pd.factorize(groups)
     shared = [np.intersect1d(codes[fold.train], codes[fold.test]) for fold in folds]
     return names[np.unique(np.concatenate(shared))].tolist()
-
-
-def _check_groups(folds, groups):
-    """Warn where a splitter of the user's parts a group."""
-    parted = [] if groups is None else list_parted(folds, groups)
-    if parted:
-        warnings.warn(
-            f"cv has {len(parted)} of {len(pd.unique(groups))} groups, as {parted[0]!r}, on both "
-            "sides of a split: scores are too good where samples of a group are alike; an integer "
-            "cv, or StratifiedGroupKFold, keeps them together",
-            stacklevel=6,
-        )
-
-
-def warn_of_unused_patients(images):
-    """Warn where the names of files tell the patients, but nothing keeps them together.
-
-    Parameters
-    ----------
-    images : Images or None
-        What is compared on, without groups.
-    """
-    stems = [PurePath(path).stem for path in getattr(images, "paths", [])]
-    subjects = [match["subject"].casefold() for match in map(ORIGINAL.fullmatch, stems) if match]
-    if 1 < len(set(subjects)) < len(subjects):
-        warnings.warn(
-            f"the names of {len(subjects)} files tell {len(set(subjects))} patients (C-NMC), but "
-            "there are no groups: a patient on both sides of a split makes scores too good; pass "
-            "groups=, as skall.datasets.load_cells returns them",
-            stacklevel=5,
-        )

@@ -7,18 +7,19 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
 from skall.classifier import CNNClassifier
 from skall.classifier.persistence import check_savable
 from skall.comparison.candidates import make_baselines, make_candidates
+from skall.comparison.cautions import list_cautions
 from skall.comparison.description import (
     describe_cv,
     describe_estimators,
     describe_protocol,
 )
 from skall.comparison.fingerprint import describe_call
-from skall.comparison.folds import list_parted, make_folds, warn_of_unused_patients
+from skall.comparison.folds import list_parted, make_folds
 from skall.comparison.inspection import check_pixels, measure_images
 from skall.comparison.parts import find_last
 from skall.comparison.results import Comparison
@@ -35,6 +36,7 @@ from skall.comparison.tabulation import (
     tabulate_unlearnt,
 )
 from skall.comparison.tuning import check_search, describe_search, plan_search
+from skall.groups import check_groups
 from skall.labels import read_labels
 from skall.metrics import check_scoring_names, resolve_pos_label
 from skall.randomness import draw_seed
@@ -87,6 +89,11 @@ class Plan:
     protocol: dict
     about: dict
     call: dict
+
+    @property
+    def notes(self):
+        """What is to be known before anything is trained, in sentences."""
+        return self.protocol["notes"]
 
     @property
     def jobs(self):
@@ -156,6 +163,7 @@ def make_plan(
     groups,
     cv,
     repeats,
+    allow_missing_classes,
     scoring,
     pos_label,
     baselines,
@@ -188,9 +196,9 @@ def make_plan(
     beaten = make_baselines(shortcuts=images is not None) if baselines else {}
     candidates, by_name = make_candidates(estimators, beaten, params)
     sizes = measure_images(images, len(y), candidates)
-    if groups is None:
-        warn_of_unused_patients(images)
-    folds = make_folds(y, groups, cv=cv, repeats=repeats, seed=seed)
+    options = {"cv": cv, "repeats": repeats, "seed": seed}
+    folds = make_folds(y, groups, allow_missing_classes=allow_missing_classes, **options)
+    notes = list_cautions(folds, X, y, groups, images)
     search = plan_search(
         tune, strategy, trials, by_name=by_name, grouped=groups is not None, pos_label=pos_label
     )
@@ -202,9 +210,11 @@ def make_plan(
         "cv": describe_cv(cv, groups is not None),
         "repeats": int(repeats),
         "seeds": list({fold.repeat: fold.seed for fold in folds}.values()),
+        "split_seeds": list({fold.repeat: fold.split_seed for fold in folds}.values()),
         "by_name": by_name,
         "grouped": groups is not None,
         "parted": None if groups is None else len(list_parted(folds, groups)),
+        "notes": notes,
     }
     return Plan(
         X=X,
@@ -229,11 +239,8 @@ def make_plan(
 def _check_samples(X, y, groups):
     """Labels and groups as arrays, and the classes."""
     y = read_labels(y)
-    groups = None if groups is None else column_or_1d(groups)
     check_consistent_length(X, y, groups)
-    missing = [] if groups is None else np.flatnonzero(pd.isna(groups))
-    if len(missing):
-        raise ValueError(f"groups has no value in row {missing[0]}")
+    groups = check_groups(groups, len(y))
     for name, values in {"y": y, "groups": groups}.items():
         for value in [] if values is None else pd.unique(values):
             if not str(value).isprintable():

@@ -119,7 +119,9 @@ def match_groups(pattern: str | re.Pattern, images: Sequence[PurePosixPath]) -> 
     key = "group" if "group" in pattern.groupindex else 1
     matches = [pattern.search(image.name) for image in images]
     found = [match[key] if match else None for match in matches]
-    unknown = [image for image, group in zip(images, found, strict=True) if not group]
+    unknown = [
+        image for image, group in zip(images, found, strict=True) if not (group and group.strip())
+    ]
     if unknown:
         raise ValueError(
             f"groups={pattern.pattern!r} finds no patient in the names of {len(unknown)} of "

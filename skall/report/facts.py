@@ -159,7 +159,7 @@ def describe_partition(comparison):
     if n_repeats > 1:
         text += f", repeated {n_repeats} times with other seeds"
     # A splitter of the user's has seeds of its own.
-    seeds = ", ".join(map(str, protocol.get("seeds", []))) if "from the seed" in text else ""
+    seeds = ", ".join(map(str, protocol.get("split_seeds", []))) if "from the seed" in text else ""
     return f"Cross-validation: {text}{f' {seeds}' if seeds else ''}."
 
 

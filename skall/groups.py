@@ -1,0 +1,41 @@
+"""Groups: which samples belong together, as those of a patient do."""
+
+import numpy as np
+
+from skall.labels import read_labels, refuse_missing
+
+
+def check_groups(groups, n_samples):
+    """Groups as an array, with each sample in one.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_samples,) or (n_samples, 1), or None
+    n_samples : int
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), or None
+
+    Raises
+    ------
+    ValueError
+        If they are not one a sample, or some are missing: None, NaN, ``pandas.NA``, NaT, or a text
+        that is empty or blank, which would all be one patient.
+
+    Examples
+    --------
+    >>> check_groups([7, 7, 8], 3)
+    array([7, 7, 8])
+    >>> check_groups(["anna", " ", "anna", ""], 4)
+    Traceback (most recent call last):
+    ValueError: groups has no value in 2 of 4 rows: 1, 3
+    """
+    if groups is None:
+        return None
+    groups = read_labels(groups, "groups")
+    if len(groups) != n_samples:
+        raise ValueError(f"groups has {len(groups)} rows, and there are {n_samples} samples")
+    blank = [isinstance(group, str | bytes) and not group.strip() for group in groups]
+    refuse_missing(np.array(blank), "groups")
+    return groups
