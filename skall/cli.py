@@ -230,8 +230,10 @@ def _spell_remedies(data, options):
     try:
         yield
     except MissingClassError as exc:
-        command = spell_command(data, options | {"cv": exc.largest})
-        raise ValueError(exc.advise(f"\n  {command}\n", "--allow-missing-classes")) from exc
+        message = exc.advise(f"--cv {exc.largest}", "--allow-missing-classes")
+        if exc.largest is not None:
+            message += f" The command:\n  {spell_command(data, options | {'cv': exc.largest})}"
+        raise ValueError(message) from exc
 
 
 def _run(cells, backbones, seed, quiet, ensembles, about, options):

@@ -153,7 +153,7 @@ def test_any_splitter(cv, n_folds):
         ({"cv": "five"}, TypeError, "cv must be an integer"),
         ({"cv": []}, ValueError, "no folds"),
         ({"cv": [([0, 1], [400])]}, ValueError, r"outside 0 \.\.\. 119"),
-        ({"cv": 40}, ValueError, "cv=40 is not possible: .*largest cv .* is 15"),
+        ({"cv": 40}, ValueError, "cv=40 is not possible: .*largest .* is cv=15"),
         ({"repeats": 0}, ValueError, "repeats must be"),
         ({"repeats": 2, "cv": GroupKFold(3)}, ValueError, "needs an integer cv"),
         ({"groups": ["P1"]}, ValueError, "inconsistent numbers of samples"),
@@ -180,7 +180,7 @@ def test_mistakes(options, error, message):
     [
         (["a"] * 120, "two or more classes"),
         (np.linspace(0, 1, 120), "continuous"),
-        (np.array(["a", "b", None] * 40, dtype=object), "y has no value in row 2"),
+        (np.array(["a", "b", None] * 40, dtype=object), "y has no value in 40 of 120 rows: 2, 5"),
     ],
     ids=["one class", "continuous", "missing"],
 )

@@ -28,31 +28,33 @@ class MissingClassError(ValueError):
         self.finding = finding
         self.largest = largest
         self.allowable = allowable
-        super().__init__(self.advise(f"pass cv={largest}", "allow_missing_classes=True"))
+        super().__init__(self.advise(f"cv={largest}", "allow_missing_classes=True"))
 
-    def advise(self, call, option):
+    def advise(self, cv, option):
         """The message.
 
         Parameters
         ----------
-        call : str
-            What asks for the largest cv.
+        cv : str
+            How the largest cv is written.
         option : str
             What allows that classes are missing.
+
+        Returns
+        -------
+        str
         """
         if self.largest is None:
             remedy = (
-                " No cv was found that has every class in every part, for which each class needs "
+                "No cv was found that has every class in every part, for which each class needs "
                 "two patients at least, or without groups two samples: collect more of the rare "
                 "class, or leave it out."
             )
         else:
-            remedy = (
-                f" The largest cv that has every class in every part is {self.largest}: {call}."
-            )
+            remedy = f"The largest that has every class in every part is {cv}."
         if self.allowable:
             remedy += f" {option} goes on with these folds and leaves out what cannot be measured."
-        return self.finding + remedy
+        return f"{self.finding} {remedy}"
 
 
 def list_lacking(folds, y):
