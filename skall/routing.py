@@ -3,19 +3,19 @@
 import warnings
 from numbers import Integral
 
-import numpy as np
 from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
-from sklearn.model_selection import StratifiedGroupKFold
 
 # The base class of scikit-learn's searches has no public name.
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skall.complete_folds import CompleteGroupKFold
 from skall.groups import check_groups
 from skall.labels import read_labels
+from skall.splitting import find_largest
 
 
 def fit_with_groups(estimator, X, y, groups=None):
@@ -35,8 +35,8 @@ def fit_with_groups(estimator, X, y, groups=None):
         gets them there and passes them on as it sees fit: Optuna's ``OptunaSearchCV`` splits by
         them and does not pass them on. Nor can a
         :class:`~sklearn.ensemble.StackingClassifier`, whose splitter is replaced by its splits. A
-        number of folds, of it, a search or a calibration, becomes as many (or as many as a class
-        has groups) of :class:`~sklearn.model_selection.StratifiedGroupKFold`.
+        number of folds, of it, a search or a calibration, becomes as many (or as many as have every
+        class in every part) of :class:`~skall.complete_folds.CompleteGroupKFold`.
     X, y
         Samples and labels, which :func:`skall.labels.read_labels` reads.
     groups : array-like of shape (n_samples,), optional
@@ -85,17 +85,15 @@ def fit_with_groups(estimator, X, y, groups=None):
 
 
 def _split_by_groups(estimator, y, groups):
-    """Replace a number of folds, which would part groups, by as many or as there can be."""
+    """Replace a number of folds, which would part groups, by as many of groups, or fewer."""
     if estimator.cv is not None and not isinstance(estimator.cv, Integral):
         return
-    groups = np.asarray(groups)
-    n_groups = min(len(np.unique(groups[y == label])) for label in np.unique(y))
-    if n_groups > 1:
-        estimator.set_params(cv=StratifiedGroupKFold(min(estimator.cv or 5, n_groups)))
+    if find_largest(y, groups, 2, [0]):
+        estimator.set_params(cv=CompleteGroupKFold(estimator.cv or 5, random_state=0))
     else:
         warnings.warn(
-            f"{type(estimator).__name__} splits by image inside: a class has a single group, which "
-            "no split can have on both sides",
+            f"{type(estimator).__name__} splits by image inside: no two folds of whole groups have "
+            "every class in every part, for which each class needs two groups at least",
             stacklevel=4,
         )
 

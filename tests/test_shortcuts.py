@@ -188,6 +188,7 @@ def run(X, y, **options):
     return compare({"none": DummyClassifier()}, X, y, verbose=0, **options)
 
 
+@pytest.mark.filterwarnings("ignore:24 images are exact copies")
 @pytest.mark.parametrize(
     ("kind", "images"),
     [
@@ -204,6 +205,7 @@ def test_a_shortcut_shows(kind, images):
     assert table.loc["dummy", "balanced_accuracy"] == 0.5
 
 
+@pytest.mark.filterwarnings("ignore:24 images are exact copies")
 def test_images_that_are_all_alike_are_no_trouble(tmp_path):
     table = run([draw()] * 24, np.arange(24) % 2, out=tmp_path).table()
     assert (table["balanced_accuracy"] == 0.5).all()
