@@ -28,7 +28,7 @@ from reporting import name_results
 
 from skall import compare, tune_allocator
 from skall.cache import IN_PROCESS
-from skall.comparison.evaluation import measure_peak_memory
+from skall.comparison.costs import measure_peak_memory
 
 LIMIT = 3e9
 GROWTH = 1.1

@@ -1,6 +1,8 @@
 """Per-image results kept, so that folds and estimators share them: in memory or in a folder."""
 
 import os
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock
 
 import numpy as np
@@ -107,6 +109,19 @@ class Store:
             )
 
 
+_IS_BYPASSED = ContextVar("is_bypassed", default=False)
+
+
+@contextmanager
+def without_cache():
+    """Have no estimator keep anything, or find what is kept, for a while: to measure one alone."""
+    before = _IS_BYPASSED.set(True)
+    try:
+        yield
+    finally:
+        _IS_BYPASSED.reset(before)
+
+
 IN_PROCESS = Store(max_bytes=1_000_000_000)
 """What ``memory="auto"`` keeps: it prints what it holds, and ``IN_PROCESS.clear()`` empties it."""
 
@@ -163,7 +178,7 @@ def get_store(memory, small=False):
     """
     # joblib's Memory without a folder keeps nothing.
     memory = getattr(memory, "location", memory)
-    if memory is None:
+    if memory is None or _IS_BYPASSED.get():
         return Store(max_bytes=0)
     if isinstance(memory, str) and memory == "auto":
         return IN_PROCESS

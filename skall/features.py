@@ -14,6 +14,7 @@ from skall.parameters import NETWORK_VALUES, check_values, one_of
 from skall.precision import choose_numerics
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
+from skall.shared_work import SHARED_TIME
 
 VALUES = NETWORK_VALUES | {"pooling": (one_of("avg", "flatten"), "'avg' or 'flatten'")}
 
@@ -90,6 +91,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
         self.precision = precision
         self.random_state = random_state
 
+    @SHARED_TIME.running()
     def fit(self, X, y=None):
         """Load the trunk; nothing is learned from the images.
 
@@ -115,6 +117,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
             self.feature_shape_ = measure_features(self.extractor_, self.backbone, self.image_size_)
         return self
 
+    @SHARED_TIME.running()
     def transform(self, X):
         """Features of images.
 

@@ -77,6 +77,28 @@ class Spare:
             self._held = identity, trunk, state, ref(stand_in)
         return stand_in
 
+    def describe(self):
+        """What is held: its identity, and its bytes with those of what was made of it.
+
+        Returns
+        -------
+        identity : int or None
+            Another one for another trunk; None where nothing is held.
+        n_bytes : int
+        """
+        with self._lock:
+            if self._held is None:
+                return None, 0
+            trunk = self._held[1]
+            tensors = list_tensors(trunk)
+            made = ACCELERATED.find(trunk)
+            tensors += [] if made is None else list_tensors(made)
+            return id(trunk), sum(tensor.nbytes for tensor in tensors)
+
+    def is_used(self):
+        """Whether a network has the trunk that is held."""
+        return self._held is not None and self._held[3]() is not None
+
     def clear(self):
         """Hold nothing."""
         with self._lock:
@@ -143,6 +165,10 @@ class Derived:
             # The module itself would live as long as what it is the key of.
             self._made[original] = wanted, None if made is module else made
         return module if made is None else made
+
+    def find(self, module):
+        """What was made of a module last, if it is another object; else None."""
+        return self._made.get(module, (None, None))[1]
 
     def clear(self):
         """Hold nothing."""

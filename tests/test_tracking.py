@@ -79,7 +79,7 @@ def _list_runs(client, parent=None):
 
 def _make_result(**changes):
     scores = {"accuracy": 0.75, "roc_auc": 0.5}
-    seconds = {"fit": 2.5, "predict": 0.25}
+    seconds = {"fit": 2.5, "shared": 0.25}
     return {"scores": scores, "proba": None, "seconds": seconds, "peak_memory": 4096} | changes
 
 
@@ -104,7 +104,8 @@ def _log(comparison, settings):
             row = taken.loc[(name, repeat, fold)]
             result = _make_result(
                 scores=rows.set_index("metric")["value"].to_dict(),
-                seconds={"fit": row["fit_seconds"], "predict": row["predict_seconds"]},
+                seconds={"fit": row["fit_seconds"], "shared": row["shared_seconds"]},
+                predict_ms=row["predict_ms"],
                 peak_memory=row["peak_memory"],
             )
             tracker.log_fold(name, _make_fold(fold, repeat), result)
@@ -179,7 +180,7 @@ def test_time_memory_and_choices(client):
         **{"best_params/lr": "0.01", "best_params/head": "None"},
     }
     assert child.data.metrics == {
-        **{"accuracy": 0.75, "roc_auc": 0.5, "fit_seconds": 2.5, "predict_seconds": 0.25},
+        **{"accuracy": 0.75, "roc_auc": 0.5, "fit_seconds": 2.5, "shared_seconds": 0.25},
         **{"peak_memory": 4096, "trials": 4},
     }
     assert 2750 <= child.info.end_time - child.info.start_time < 60_000

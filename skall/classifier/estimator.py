@@ -28,6 +28,7 @@ from skall.labels import read_labels
 from skall.network import Network, find_fixed
 from skall.randomness import draw_seed, seeded
 from skall.registry import get_backbone
+from skall.shared_work import SHARED_TIME
 from skall.summary import summarize
 
 # Parameters that a network is built from, which training that goes on cannot change.
@@ -400,8 +401,10 @@ class CNNClassifier(EpochTasks, CellNet):
         pooling = pooling_of(self.head)
         # Of a trunk that stays on a device none is kept, so that its memory becomes free.
         frozen = self.trainable == "head" and not self.keep_on_device
-        extractor = build_extractor(self.backbone, self.weights, pooling, backbone, frozen)
-        shape = measure_features(extractor, self.backbone, size)
+        # The next one with this trunk finds it there.
+        with SHARED_TIME.running() if frozen else nullcontext():
+            extractor = build_extractor(self.backbone, self.weights, pooling, backbone, frozen)
+            shape = measure_features(extractor, self.backbone, size)
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         head = make_head(self.head, shape, n_outputs, self.dropout)
         fixed = find_fixed(self.trainable, extractor, backbone, self.backbone)

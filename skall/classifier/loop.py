@@ -21,6 +21,7 @@ from skall.row_blocks import (
     run_halved,
     run_padded,
 )
+from skall.shared_work import SHARED_TIME
 
 
 class MadeParts:
@@ -260,4 +261,5 @@ def _read_batches(iterator, ahead=False):
     """Batches, each read while the one before is at work, where files are read or it is asked."""
     reads_files = getattr(getattr(iterator.dataset, "read", None), "reads_files", False)
     has_workers = getattr(iterator, "num_workers", 0)
-    return read_ahead(iterator) if (reads_files or ahead) and not has_workers else iterator
+    early = (reads_files or ahead) and not has_workers
+    return SHARED_TIME.iterate(read_ahead(iterator) if early else iterator)

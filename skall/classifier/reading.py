@@ -15,6 +15,7 @@ from skall.classifier.training import CellDataset
 from skall.construction import make_key
 from skall.extraction import extract_features
 from skall.images.rows import FileImages
+from skall.shared_work import SHARED_TIME
 
 
 def make_prediction_set(net, images):
@@ -107,6 +108,7 @@ def _extract_view(net, images, rows, number):
     return _extract(net, images, rows, known, view=View(net.augment, net.seed_, number))
 
 
+@SHARED_TIME.running()
 def _extract(net, images, rows, known=True, view=None):
     """Features of rows, each given once; of weights as they are now, if they were changed."""
     front = net.module_.front

@@ -1,8 +1,7 @@
 """One estimator on one fold: fit, predict, score. What the workers of a comparison run."""
 
-import sys
-import time
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,10 +9,12 @@ from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
 from skall.classifier import CNNClassifier
+from skall.comparison.costs import FitCosts, measure_latency
 from skall.comparison.parts import find_last, find_search
 from skall.metrics import compute_metrics
 from skall.metrics.columns import spread_columns
 from skall.routing import fit_with_groups
+from skall.shared_work import SHARED_TIME
 
 
 @contextmanager
@@ -52,22 +53,25 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
     -------
     dict
         ``scores`` by metric, ``proba`` as rows in the order of `classes` or None, ``seconds`` of
-        ``fit`` and ``predict``, ``peak_memory`` (see :func:`measure_peak_memory`), and where
+        ``fit`` and ``shared``, ``predict_ms`` and ``peak_memory`` (see
+        :func:`skall.comparison.budgets.tabulate_budgets`), and where
         they are there ``unlearnt``, the labels that the estimator has not learnt, whose
         probability is 0, ``history`` by column, ``best_params``, which a search has chosen, and
         the number of its ``trials``.
     """
+    held_out = _safe_indexing(X, fold.test)
     with thread_count(n_threads):
-        started = time.perf_counter()
-        fit_with_groups(
-            estimator,
-            _safe_indexing(X, fold.train),
-            y[fold.train],
-            None if groups is None else groups[fold.train],
-        )
-        fitted = time.perf_counter()
-        labels, proba, decision = _respond(estimator, _safe_indexing(X, fold.test), classes)
-        seconds = {"fit": fitted - started, "predict": time.perf_counter() - fitted}
+        shared = SHARED_TIME.seconds
+        with FitCosts() as costs:
+            fit_with_groups(
+                estimator,
+                _safe_indexing(X, fold.train),
+                y[fold.train],
+                None if groups is None else groups[fold.train],
+            )
+        labels, proba, decision = _respond(estimator, held_out, classes)
+        shared = SHARED_TIME.seconds - shared
+        latency = measure_latency(partial(_ask, estimator), held_out)
         scores = compute_metrics(
             y[fold.test],
             labels,
@@ -80,8 +84,9 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
     result = {
         "scores": scores,
         "proba": None if proba is None else proba.astype(float).tolist(),
-        "seconds": seconds,
-        "peak_memory": measure_peak_memory(),
+        "seconds": {"fit": costs.seconds, "shared": shared},
+        "predict_ms": latency,
+        "peak_memory": costs.peak_memory,
     }
     unlearnt = np.setdiff1d(classes, estimator.classes_)
     if len(unlearnt):
@@ -95,30 +100,6 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
         result["best_params"] = {parameter: _make_plain(value) for parameter, value in chosen}
         result["trials"] = _count_trials(search)
     return result
-
-
-def measure_peak_memory():
-    """The most memory that this process has held since it began.
-
-    Returns
-    -------
-    int or None
-        Bytes of the resident set; None on Windows.
-
-    Examples
-    --------
-    >>> from skall.comparison.evaluation import measure_peak_memory
-    >>> peak = measure_peak_memory()
-    >>> peak is None or peak > 1_000_000
-    True
-    """
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # macOS counts bytes, every other system KiB.
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _make_plain(value):
@@ -139,17 +120,20 @@ def _count_trials(search):
 
 def _respond(estimator, X, classes):
     """Labels; probabilities in the order of `classes`; without those, what to rank by."""
+    labels, proba, decision = _ask(estimator, X)
+    known = estimator.classes_
+    proba = None if proba is None else spread_columns(proba, known, classes)
+    return labels, proba, None if decision is None else spread_columns(decision, known, classes)
+
+
+def _ask(estimator, X):
+    """Labels; probabilities; without those, decision values; None for what there is not."""
     if getattr(type(find_last(estimator)), "predict", None) is CNNClassifier.predict:
         # Whose labels are the likeliest classes: its images go through the network once.
         proba = np.asarray(estimator.predict_proba(X))
-        labels = estimator.classes_[proba.argmax(axis=1)]
-    else:
-        proba, labels = None, estimator.predict(X)
-    known = estimator.classes_
-    if proba is None and hasattr(estimator, "predict_proba"):
-        proba = np.asarray(estimator.predict_proba(X))
-    if proba is not None:
-        return labels, spread_columns(proba, known, classes), None
-    if not hasattr(estimator, "decision_function"):
-        return labels, None, None
-    return labels, None, spread_columns(estimator.decision_function(X), known, classes)
+        return estimator.classes_[proba.argmax(axis=1)], proba, None
+    labels = estimator.predict(X)
+    if hasattr(estimator, "predict_proba"):
+        return labels, np.asarray(estimator.predict_proba(X)), None
+    has_decision = hasattr(estimator, "decision_function")
+    return labels, None, estimator.decision_function(X) if has_decision else None

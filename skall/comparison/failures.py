@@ -51,7 +51,8 @@ def make_failure(exc, scoring):
     return {
         "scores": dict.fromkeys(scoring, np.nan),
         "proba": None,
-        "seconds": {"fit": np.nan, "predict": np.nan},
+        "seconds": {"fit": np.nan, "shared": np.nan},
+        "predict_ms": np.nan,
         "error": "".join(format_exception_only(exc)).strip(),
     }
 

@@ -61,8 +61,8 @@ class Comparison(Plots, Ensembles):
         what the network's ``history_frame_`` holds besides. Empty where nothing learns in epochs.
     resources_ : DataFrame
         One row per estimator and fold, columns ``estimator, repeat, fold, fit_seconds,
-        predict_seconds, peak_memory``; the last are the most bytes that the process held until
-        then.
+        shared_seconds, predict_ms, peak_memory``: what they are,
+        :func:`skall.comparison.budgets.tabulate_budgets` says.
     folds_ : DataFrame
         One row per fold, columns ``repeat, fold, n_train, n_test``: the numbers of samples that
         train and test there, which the corrected t interval and tests take their ratio from.
@@ -212,7 +212,7 @@ class Comparison(Plots, Ensembles):
         -------
         DataFrame
             Indexed by estimator, columns ``trainable, non_trainable, macs, image_size, epochs,
-            trials, fit_seconds, predict_ms, peak_memory``; see
+            trials, fit_seconds, shared_seconds, predict_ms, peak_memory``; see
             :func:`skall.comparison.budgets.tabulate_budgets`.
         """
         return tabulate_budgets(self)

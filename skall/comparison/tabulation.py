@@ -10,7 +10,8 @@ FOLD = ["repeat", "fold", "n_train", "n_test"]
 EPOCH = ["estimator", "repeat", "fold", "epoch"]
 UNLEARNT = ["estimator", "repeat", "fold", "label"]
 FAILURE = ["estimator", "repeat", "fold", "error"]
-RESOURCES = ["estimator", "repeat", "fold", "fit_seconds", "predict_seconds", "peak_memory"]
+RESOURCES = ["estimator", "repeat", "fold"]
+RESOURCES += ["fit_seconds", "shared_seconds", "predict_ms", "peak_memory"]
 SAMPLE = ["sample", "file", "height", "width", "group", "y_true"]
 
 
@@ -94,16 +95,16 @@ def count_trials(results):
 
 
 def tabulate_resources(results):
-    """Seconds and bytes that ``(name, fold, result)`` triples took as one table."""
+    """What ``(name, fold, result)`` triples took as one table."""
     rows = [
         (
             *(name, fold.repeat, fold.fold),
-            *(result["seconds"][part] for part in ("fit", "predict")),
-            result.get("peak_memory"),
+            *(result["seconds"][part] for part in ("fit", "shared")),
+            *(result.get(cost) for cost in ("predict_ms", "peak_memory")),
         )
         for name, fold, result in results
     ]
-    return pd.DataFrame(rows, columns=RESOURCES).astype({"peak_memory": float})
+    return pd.DataFrame(rows, columns=RESOURCES).astype(dict.fromkeys(RESOURCES[3:], float))
 
 
 def tabulate_sizes(folds):

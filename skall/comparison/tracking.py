@@ -131,7 +131,7 @@ class MlflowTracker:
         single = {
             **result["scores"],
             **seconds,
-            **{key: result.get(key) for key in ("peak_memory", "trials")},
+            **{key: result.get(key) for key in ("predict_ms", "peak_memory", "trials")},
         }
         epochs = dict(result.get("history", {}))
         numbers = epochs.pop("epoch", ())

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from skall.cache import get_store
 from skall.images.inputs import as_images, check_images
 from skall.parameters import check_values
+from skall.shared_work import SHARED_TIME
 
 
 class ImageTransformer(TransformerMixin, BaseEstimator):
@@ -43,6 +44,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):
         fitted = hasattr(self, "n_features_in_")
         return check_images(self, X, reset=False) if fitted else as_images(X)
 
+    @SHARED_TIME.running()
     def transform(self, X):
         """Measure images.
 

@@ -10,6 +10,7 @@ from skall.parameters import integer, one_of
 from skall.preprocessing.colour import balance_grey_world
 from skall.preprocessing.contrast import CONTRASTS
 from skall.preprocessing.foreground import crop_to_cell
+from skall.shared_work import SHARED_TIME
 
 COLORS = {None: None, "grey_world": balance_grey_world}
 CROPS = {None: None, "cell": crop_to_cell}
@@ -115,6 +116,7 @@ class ImagePreprocessor(ImageTransformer):
         )
 
 
+@SHARED_TIME.running()
 def prepare_images(images, store, *, size, resize="stretch", crop=None, color=None, contrast=None):
     """Images made as :class:`ImagePreprocessor` says, through the store.
 

@@ -198,9 +198,10 @@ def _list_size(network, budget):
     numbers = [
         ("epochs", budget["epochs"], "{:.3g}"),
         ("combinations tried in each fold", budget["trials"], "{:.0f}"),
-        ("seconds to fit", budget["fit_seconds"], "{:.3g}"),
+        ("seconds to fit, without what is shared", budget["fit_seconds"], "{:.3g}"),
+        ("seconds for what caches share, in all folds", budget["shared_seconds"], "{:.3g}"),
         ("milliseconds to predict an image", budget["predict_ms"], "{:.3g}"),
-        ("peak memory of the process", budget["peak_memory"] / 1e6, "{:,.0f} MB"),
+        ("peak memory of a fit", budget["peak_memory"] / 1e6, "{:,.0f} MB"),
     ]
     return pairs + [(words, form.format(v)) for words, v, form in numbers if not np.isnan(v)]
 
