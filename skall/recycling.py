@@ -78,12 +78,12 @@ class Spare:
         return stand_in
 
     def describe(self):
-        """What is held: its identity, and its bytes with those of what was made of it.
+        """What is held, and its bytes with those of what was made of it.
 
         Returns
         -------
-        identity : int or None
-            Another one for another trunk; None where nothing is held.
+        held : weakref.ref or None
+            Of the trunk; None where there is none.
         n_bytes : int
         """
         with self._lock:
@@ -93,7 +93,7 @@ class Spare:
             tensors = list_tensors(trunk)
             made = ACCELERATED.find(trunk)
             tensors += [] if made is None else list_tensors(made)
-            return id(trunk), sum(tensor.nbytes for tensor in tensors)
+            return ref(trunk), sum(tensor.nbytes for tensor in tensors)
 
     def is_used(self):
         """Whether a network has the trunk that is held."""

@@ -54,8 +54,9 @@ class FitCosts:
         self.peak_memory = None
         if self._resident is not None and peak is not None:
             rise = peak - self._resident - max(IN_PROCESS.nbytes - self._kept, 0)
-            trunk, n_bytes = self._trunk
-            is_used = trunk is not None and SPARE.describe()[0] == trunk and SPARE.is_used()
+            (before, n_bytes), (now, _) = self._trunk, SPARE.describe()
+            # References to one object are equal, and such as have lost it are not.
+            is_used = now is not None and now == before and SPARE.is_used()
             self.peak_memory = max(rise, 0) + (n_bytes if is_used else 0)
 
 
