@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from sklearn.utils import Bunch
 
 from skall.datasets import all_4class, all_idb, bloodmnist, cnmc, folder, pbc, raabin, table
+from skall.datasets.annotations import check_annotations
 from skall.datasets.bunch import set_groups
 from skall.datasets.folder import match_groups
 from skall.datasets.layout import find_source
@@ -127,6 +128,7 @@ def load_cells(
     source = find_source(path)
     layout = next((layout for layout in LAYOUTS if layout.recognises(source)), None)
     if layout is None:
+        check_annotations(source)
         known = "\n".join(f"- {layout.load.__name__}: {layout.expects}" for layout in LAYOUTS)
         raise ValueError(
             f"No loader fits {str(source.path)!r}: it is {source.describe()}. Expected\n{known}"

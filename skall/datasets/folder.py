@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from sklearn.utils import Bunch
 
+from skall.datasets.annotations import check_annotations
 from skall.datasets.bunch import make_bunch
 from skall.datasets.layout import IMAGE_SUFFIXES, Layout, Source, quote_some
 
@@ -50,9 +51,9 @@ def load_folder(
     FileNotFoundError
         If `path` does not exist.
     ValueError
-        If there are no class folders or one only, if images lie beside class folders, if `groups`
-        is no regular expression with a group or does not match a file name, or if `pos_label` is
-        no class.
+        If there are no class folders or one only, if images lie beside class folders, if the
+        folder holds masks or data for the detection of cells, if `groups` is no regular expression
+        with a group or does not match a file name, or if `pos_label` is no class.
 
     Examples
     --------
@@ -73,6 +74,7 @@ def load_folder(
     'blast'
     """
     source = LAYOUT.open(path)
+    check_annotations(source)
     _check_nesting(source)
     return make_bunch(
         source.path,

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"})
+TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 SHEET_SUFFIXES = frozenset({".xls", ".xlsx", ".ods"})
 
 
@@ -43,7 +44,11 @@ class Source:
             return f"a folder without images; it holds {quote_some(entries)}"
         folders = sorted({str(image.parent) for image in self.images})
         if folders == ["."]:
-            return f"a folder with {len(self.images)} images and no class folders"
+            tables = [file for file in self.others if file.suffix.lower() in TABLE_SUFFIXES]
+            advice = (
+                f"; if {quote_some(tables)} tells the classes, give that file" if tables else ""
+            )
+            return f"a folder with {len(self.images)} images and no class folders{advice}"
         return f"a folder with {len(self.images)} images in {quote_some(folders)}"
 
 
@@ -166,9 +171,12 @@ def _walk(folder: str | Path, above: frozenset[str] = frozenset()) -> Iterator[s
 
 
 def _suggest_loader(source: Source) -> str:
-    from skall.datasets.cells import LAYOUTS  # here, because every loader imports this module
+    # Here, because every loader imports this module.
+    from skall.datasets.annotations import check_annotations
+    from skall.datasets.cells import LAYOUTS
 
     for layout in LAYOUTS:
         if layout.recognises(source):
             return f"{layout.load.__name__} fits it"
+    check_annotations(source)
     return "No loader fits it"

@@ -10,11 +10,10 @@ from sklearn.utils import Bunch
 
 from skall.datasets.bunch import make_bunch
 from skall.datasets.dialect import read_table
-from skall.datasets.layout import Layout, Source, quote_some
+from skall.datasets.layout import TABLE_SUFFIXES, Layout, Source, quote_some
 
 REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "group", "site", "fold")
-SUFFIXES = (".csv", ".tsv")
 # What a column of patients may be called where it is not called "group".
 PATIENT_NAMES = ("groups", "patient", "patients", "patient_id", "subject", "subject_id", "case")
 
@@ -102,7 +101,7 @@ def load_csv(
 
 
 def _recognise(source: Source) -> bool:
-    return source.path.is_file() and source.path.suffix.lower() in SUFFIXES
+    return source.path.is_file() and source.path.suffix.lower() in TABLE_SUFFIXES
 
 
 def _read_columns(source: Source, columns: Mapping[str, str]) -> pd.DataFrame:
