@@ -1,4 +1,6 @@
-"""Plain English of lists and sentences."""
+"""Plain English of lists and sentences, and numbers beside them."""
+
+import math
 
 
 def capitalize(text):
@@ -49,3 +51,24 @@ def count_nouns(number, noun):
     ('1 patient', '2,331 cells')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def write_spread(mean, std):
+    """A mean with its standard deviation, where that is known; a dash without a value.
+
+    Parameters
+    ----------
+    mean, std : float
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> write_spread(0.9, 0.012), write_spread(0.9, math.nan), write_spread(math.nan, math.nan)
+    ('0.900 ± 0.012', '0.900', '-')
+    """
+    if math.isnan(mean):
+        return "-"
+    return f"{mean:.3f}" if math.isnan(std) else f"{mean:.3f} ± {std:.3f}"

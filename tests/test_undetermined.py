@@ -13,6 +13,7 @@ import pytest
 
 from skall.comparison import Comparison
 from skall.comparison.ensembles import measure
+from skall.displays.figures import draw_folds
 from skall.metrics import METRICS
 from skall.report.latex import make_latex
 from skall.statistics import (
@@ -144,7 +145,7 @@ def test_one_fold_that_determines_a_metric_is_too_few_to_test():
 
 def test_no_nan_is_shown(comparison):
     text = repr(comparison)
-    assert "dummy" in text
+    assert "dummy" in text and "nan" not in text.lower()
     plain = json.dumps(comparison.to_dict(), allow_nan=False)
     assert "null" in plain
     latex = make_latex(comparison.table())
@@ -190,6 +191,19 @@ def test_figures(comparison):
         assert precision.prevalence == pytest.approx(precision.areas["dummy"].mean())
     comparison.plot_metrics()
     comparison.plot_ranks(names=NAMES)
+
+
+@pytest.mark.parametrize("nobody", NAMES)
+def test_bars_without_a_value_come_last(nobody):
+    comparison = make_comparison()
+    scores = comparison.scores_[comparison.scores_["fold"] == 0]
+    values = scores["value"].where(scores["estimator"] != nobody)
+    ax = draw_folds(scores.assign(value=values), "accuracy")
+    known = scores[(scores["metric"] == "accuracy") & (scores["estimator"] != nobody)]
+    expected = [nobody, *known.sort_values("value")["estimator"]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == expected
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["-", *(f"{value:.3f}" for value in sorted(known["value"]))]
 
 
 @pytest.mark.parametrize("pooled", [False, True])

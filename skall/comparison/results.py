@@ -32,6 +32,7 @@ from skall.metrics import LOWER_IS_BETTER
 from skall.statistics import average_test_ratio, test_estimators
 from skall.statistics.held_out import choose_metric
 from skall.statistics.intervals import tabulate_intervals
+from skall.wording import write_spread
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -395,17 +396,13 @@ class Comparison(Plots, Ensembles):
     def __repr__(self):
         table, metrics = self.table(), self.scores_["metric"].unique()
         cells = {
-            name: [_write_spread(row[metric], row[f"{metric}_std"]) for metric in metrics]
+            name: [write_spread(row[metric], row[f"{metric}_std"]) for metric in metrics]
             for name, row in table.iterrows()
         }
         frame = pd.DataFrame(cells, index=metrics).T
         text = frame.to_string(line_width=get_terminal_size((100, 24)).columns)
         answers = [sentence for part in self.summary().values() for sentence in part]
         return "\n".join([*answers, *self.flags(), "", text])
-
-
-def _write_spread(mean, std):
-    return f"{mean:.3f}" if np.isnan(std) else f"{mean:.3f} ± {std:.3f}"
 
 
 def _none_if_nan(value):

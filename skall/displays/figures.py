@@ -3,6 +3,7 @@
 import numpy as np
 
 from skall.displays.style import describe_metric, make_axes, make_styles, quote
+from skall.wording import write_spread
 
 
 def draw_folds(scores, metric, baselines=(), styles=None, ax=None):
@@ -26,13 +27,15 @@ def draw_folds(scores, metric, baselines=(), styles=None, ax=None):
     """
     values = scores[scores["metric"] == metric]
     folds = {name: part["value"] for name, part in values.groupby("estimator", sort=False)}
-    names = sorted(folds, key=lambda name: folds[name].mean())
+    means = values.groupby("estimator", sort=False)["value"].mean()
+    # Upwards: the best on top, and who has no value at the bottom.
+    names = means.sort_values(kind="stable", na_position="first").index
     styles = make_styles(folds) if styles is None else styles
     ax = make_axes(ax, (7, 1.2 + 0.45 * len(names)))
     for position, name in enumerate(names):
         ax.barh(
             position,
-            folds[name].mean(),
+            0 if np.isnan(means[name]) else means[name],
             height=0.6,
             color=styles[name].colour,
             alpha=0.65,
@@ -41,7 +44,7 @@ def draw_folds(scores, metric, baselines=(), styles=None, ax=None):
         )
         heights = np.full(len(folds[name]), position)
         ax.scatter(folds[name], heights, s=18, color="black", alpha=0.6, linewidths=0, zorder=3)
-        text = f"{folds[name].mean():.3f} ± {folds[name].std():.3f}"
+        text = write_spread(means[name], folds[name].std())
         ax.annotate(text, (1.02, position), xycoords=("axes fraction", "data"), va="center")
     labels = [f"{quote(name)} (baseline)" if name in baselines else quote(name) for name in names]
     ax.set_yticks(range(len(names)), labels)
