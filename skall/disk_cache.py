@@ -19,7 +19,7 @@ from skall.ledger import Ledger
 from skall.versions import OF_IMAGES, list_versions
 
 # Another one, when a key no longer gives the same array.
-FORMAT = 3
+FORMAT = 4
 # In the folder of a cache, and in no other.
 SETTINGS = "skall-cache.json"
 LEDGER = "skall-cache.bytes"

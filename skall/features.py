@@ -44,6 +44,10 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
         As for :class:`CNNClassifier`.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights where ``weights`` is None.
+    depth : int, optional
+        Bits of a sample that are used, where files have more than 8: 12 for a camera of 12 bits
+        whose files have 16, 8 for floats from 0 to 255. By default what the file says, see
+        :func:`skall.images.depth.find_white`, else all 16 bits, or floats from 0 to 1.
 
     Attributes
     ----------
@@ -80,6 +84,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
         device="auto",
         precision="auto",
         random_state=None,
+        depth=None,
     ):
         self.backbone = backbone
         self.weights = weights
@@ -90,6 +95,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
         self.device = device
         self.precision = precision
         self.random_state = random_state
+        self.depth = depth
 
     @SHARED_TIME.running()
     def fit(self, X, y=None):

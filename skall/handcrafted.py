@@ -6,11 +6,11 @@ from scipy import ndimage
 from skall.extras import import_extra
 from skall.images.pixels import resize_picture
 from skall.images.transformer import ImageTransformer
-from skall.parameters import integer
+from skall.parameters import IMAGE_VALUES, integer
 from skall.preprocessing.colour import to_lab
 from skall.preprocessing.foreground import find_cell, find_threshold, is_black
 
-VALUES = {"image_size": (integer(8), "a number of pixels, at least 8,")}
+VALUES = IMAGE_VALUES | {"image_size": (integer(8), "a number of pixels, at least 8,")}
 
 CHANNELS = ("red", "green", "blue", "hue", "saturation", "value", "L", "a", "b")
 PERCENTILES = (10, 50, 90)
@@ -54,6 +54,10 @@ class HandcraftedFeatures(ImageTransformer):
     memory : {"auto", None}, path or joblib.Memory, default="auto"
         ``"auto"`` keeps the features in this process, 1 GB at most; a
         folder keeps them on disk, for other processes and runs too; None keeps nothing.
+    depth : int, optional
+        Bits of a sample that are used, where files have more than 8: 12 for a camera of 12 bits
+        whose files have 16, 8 for floats from 0 to 255. By default what the file says, see
+        :func:`skall.images.depth.find_white`, else all 16 bits, or floats from 0 to 1.
 
     Attributes
     ----------
@@ -97,9 +101,10 @@ class HandcraftedFeatures(ImageTransformer):
 
     _values = VALUES
 
-    def __init__(self, image_size=128, memory="auto"):
+    def __init__(self, image_size=128, memory="auto", depth=None):
         self.image_size = image_size
         self.memory = memory
+        self.depth = depth
 
     def _make(self, picture):
         pixels = np.asarray(resize_picture(picture, self.image_size))

@@ -41,8 +41,15 @@ def _is_shape(value):
     )
 
 
+# Those of every estimator that reads images.
+IMAGE_VALUES = {
+    "depth": (
+        or_none(lambda value: integer(8)(value) and value <= 32),
+        "None or a number of bits, from 8 to 32,",
+    ),
+}
 # Those of every estimator that runs a network on images.
-NETWORK_VALUES = {
+NETWORK_VALUES = IMAGE_VALUES | {
     "image_size": (or_none(integer(1)), "None or a number of pixels"),
     "image_shape": (or_none(_is_shape), "None, (height, width) or (height, width, channels)"),
     "precision": (one_of("auto", "float32", "bfloat16"), "'auto', 'float32' or 'bfloat16'"),

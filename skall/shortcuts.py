@@ -8,7 +8,7 @@ from skall.images.formats import UnreadableImageError
 from skall.images.inputs import as_images
 from skall.images.rows import FlatImages
 from skall.images.transformer import ImageTransformer
-from skall.parameters import check_values, one_of
+from skall.parameters import IMAGE_VALUES, check_values, one_of
 from skall.preprocessing.foreground import find_cell, is_black
 
 CHANNELS = ("red", "green", "blue")
@@ -80,7 +80,9 @@ def _measure_foreground(picture):
     return 0.0 if cell is None else cell.mean(), 1 - is_black(pixels).mean()
 
 
-VALUES = {"kind": (one_of(*SHORTCUTS), f"one of {', '.join(map(repr, SHORTCUTS))}")}
+VALUES = IMAGE_VALUES | {
+    "kind": (one_of(*SHORTCUTS), f"one of {', '.join(map(repr, SHORTCUTS))}"),
+}
 
 
 class ShortcutFeatures(ImageTransformer):
@@ -101,6 +103,10 @@ class ShortcutFeatures(ImageTransformer):
     memory : {"auto", None}, path or joblib.Memory, default="auto"
         ``"auto"`` keeps the numbers in this process, 1 GB at most; a
         folder keeps them on disk, for other processes and runs too; None keeps nothing.
+    depth : int, optional
+        Bits of a sample that are used, where files have more than 8: 12 for a camera of 12 bits
+        whose files have 16, 8 for floats from 0 to 255. By default what the file says, see
+        :func:`skall.images.depth.find_white`, else all 16 bits, or floats from 0 to 1.
 
     Attributes
     ----------
@@ -127,9 +133,10 @@ class ShortcutFeatures(ImageTransformer):
 
     _values = VALUES
 
-    def __init__(self, kind="mean colour", memory="auto"):
+    def __init__(self, kind="mean colour", memory="auto", depth=None):
         self.kind = kind
         self.memory = memory
+        self.depth = depth
 
     def _read(self, images, row, store):
         values = measure_shortcuts(images, row, store)
@@ -150,12 +157,14 @@ class ShortcutFeatures(ImageTransformer):
         return np.array(SHORTCUTS[self.kind], dtype=object)
 
 
-def find_images(X):
+def find_images(X, depth=None):
     """The images that X holds, where its rows can only be images.
 
     Parameters
     ----------
     X : array-like
+    depth : int, optional
+        As in :class:`ShortcutFeatures`.
 
     Returns
     -------
@@ -176,7 +185,7 @@ def find_images(X):
     True
     """
     try:
-        images = as_images(X)
+        images = as_images(X, depth=depth)
     except UnreadableImageError:
         raise
     except (ValueError, TypeError, OSError):

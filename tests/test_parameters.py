@@ -45,6 +45,7 @@ BAD_VALUES = [
     ("dropout", [1.0, -0.1, "a", None, np.nan, True], r"a number in \[0, 1\)"),
     ("image_size", [0, -1, 32.0, "32", True], "None or a number of pixels"),
     ("image_shape", [16, "16x16", (0, 4), (1, 2, 3, 4)], r"\(height, width, channels\)"),
+    ("depth", [7, 33, 12.0, "12", True], "None or a number of bits, from 8 to 32"),
     (
         "augment",
         ["vinod", 3, True, v2.RandomHorizontalFlip],

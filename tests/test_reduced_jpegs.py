@@ -28,9 +28,9 @@ def decode(path, size, whole=False, **params):
     """The image made, and the width and height that the file was decoded at."""
     sizes = []
 
-    def convert(picture):
+    def convert(picture, whites):
         sizes.append(picture.size)
-        return convert_to_rgb(picture)
+        return convert_to_rgb(picture, whites)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("skall.images.rows.convert_to_rgb", convert)

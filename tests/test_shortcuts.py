@@ -106,9 +106,9 @@ def readings(monkeypatch):
     """Names of the files that are decoded, from an empty store on."""
     names = []
 
-    def convert(picture):
+    def convert(picture, whites):
         names.append(os.path.basename(picture.filename))
-        return convert_to_rgb(picture)
+        return convert_to_rgb(picture, whites)
 
     IN_PROCESS.clear()
     monkeypatch.setattr("skall.images.rows.convert_to_rgb", convert)

@@ -61,6 +61,10 @@ class CNNClassifier(EpochTasks, CellNet):
     image_shape : tuple of 2 or 3 ints, optional
         Height, width (and channels) of images given as rows of numbers; by default a grey square,
         else an RGB square, else a strip one pixel high.
+    depth : int, optional
+        Bits of a sample that are used, where files have more than 8: 12 for a camera of 12 bits
+        whose files have 16, 8 for floats from 0 to 255. By default what the file says, see
+        :func:`skall.images.depth.find_white`, else all 16 bits, or floats from 0 to 1.
     augment : {None, "talupuri2025", "vinod2025"} or transform, default=None
         Random changes of the training images, drawn for each image at each epoch:
         ``"talupuri2025"`` rotates, flips, scales and crops, ``"vinod2025"`` rotates, flips, scales
@@ -198,6 +202,7 @@ class CNNClassifier(EpochTasks, CellNet):
         dropout=0.2,
         image_size=None,
         image_shape=None,
+        depth=None,
         augment=None,
         augment_views=1,
         optimizer=torch.optim.AdamW,
@@ -241,6 +246,7 @@ class CNNClassifier(EpochTasks, CellNet):
         self.dropout = dropout
         self.image_size = image_size
         self.image_shape = image_shape
+        self.depth = depth
         self.augment = augment
         self.augment_views = augment_views
         self.weight_decay = weight_decay

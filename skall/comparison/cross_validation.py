@@ -17,6 +17,7 @@ from skall.comparison.progress import Progress, watch
 from skall.comparison.record import Record
 from skall.comparison.tracking import make_tracker
 from skall.comparison.tuning import prepare
+from skall.images.depth import DepthWarning
 
 
 def compare(
@@ -34,6 +35,7 @@ def compare(
     out=None,
     keep_weights=False,
     baselines=True,
+    depth=None,
     tracking=None,
     tune=None,
     strategy="grid",
@@ -101,6 +103,10 @@ def compare(
         (not flattened), also add logistic regressions of what a network may go by instead of the
         cell: ``mean colour``, ``image size``, ``border only`` and ``foreground area``, see
         :class:`skall.shortcuts.ShortcutFeatures`.
+    depth : int, optional
+        Bits of a sample that are used, where files have more than 8, as 12; see
+        :class:`~skall.CNNClassifier`. It is that of every estimator of skall, here and within
+        pipelines, that has none of its own. By default their own, where all have the same.
     tracking : {None, "mlflow"}, default=None
         ``"mlflow"`` logs a run of MLflow, with a child run for each estimator and fold, to where
         MLflow's own settings say; needs ``skall[tracking]``.
@@ -267,7 +273,10 @@ def _run(number, name, *, fold, record, caller, error_score, scoring, **options)
         tune_allocator()
     options |= {"fold": fold, "scoring": scoring}
     try:
-        result, fitted = _evaluate(cache=record and record.cache, **options)
+        with warnings.catch_warnings():
+            # Given once, when the images were checked.
+            warnings.simplefilter("ignore", DepthWarning)
+            result, fitted = _evaluate(cache=record and record.cache, **options)
     except Exception as exc:
         if error_score == "raise":
             exc.add_note(f"raised by the estimator {name!r} in {fold.title}")

@@ -1,17 +1,52 @@
 """The images of a comparison, looked at before anything is trained."""
 
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
+from sklearn.base import clone
 
 from skall.cache import get_store
 from skall.comparison.caching import list_readers
+from skall.images.depth import DepthWarning
 from skall.images.formats import UnreadableImageError
 from skall.shortcuts import SHORTCUTS, measure_shortcuts
 
 # Names of files that a message lists.
 MOST_NAMED = 3
+MOST_LOOKED_AT = 32
+
+
+def share_depth(candidates, depth=None):
+    """Give one depth to all estimators that read images.
+
+    Parameters
+    ----------
+    candidates : dict of str to classifier
+    depth : int, optional
+        As in :func:`skall.compare`.
+
+    Returns
+    -------
+    candidates : dict of str to classifier
+        Copies, where one has changed.
+    depth : int or None
+        That of the comparison itself: of its baselines, checks and pages.
+    """
+    given = {part.depth for model in candidates.values() for part in list_readers(model)}
+    given.discard(None)
+    if depth is None and len(given) == 1:
+        depth = given.pop()
+    if depth is None:
+        return candidates, None
+    candidates = {name: clone(model) for name, model in candidates.items()}
+    for model in candidates.values():
+        for part in list_readers(model):
+            if part.depth is None:
+                part.set_params(depth=depth)
+    return candidates, depth
 
 
 def measure_images(images, n_samples, candidates):
@@ -39,6 +74,31 @@ def measure_images(images, n_samples, candidates):
     if errors and _need_images(candidates, all_foreign=len(errors) == n_samples):
         _raise(errors, n_samples)
     return np.array([(np.nan, np.nan) if size is None else size for size in sizes], dtype=float)
+
+
+def describe_depth(images):
+    """Whether images are dark because nothing says how many bits their samples use.
+
+    Parameters
+    ----------
+    images : Images or None
+
+    Returns
+    -------
+    list of str
+        A sentence, or none. Some of the images are looked at.
+    """
+    if images is None:
+        return []
+    rows = range(0, len(images), -(-len(images) // MOST_LOOKED_AT))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DepthWarning)
+        for row in rows:
+            # Damaged ones are for others to find.
+            with suppress(UnreadableImageError):
+                if images.is_deep(row):
+                    images.open(row)
+    return [str(found.message) for found in caught if found.category is DepthWarning]
 
 
 def check_pixels(images, sizes, candidates, memory):

@@ -20,7 +20,7 @@ from skall.comparison.description import (
 )
 from skall.comparison.fingerprint import describe_call
 from skall.comparison.folds import list_parted, make_folds
-from skall.comparison.inspection import check_pixels, measure_images
+from skall.comparison.inspection import check_pixels, describe_depth, measure_images, share_depth
 from skall.comparison.parts import find_last
 from skall.comparison.results import Comparison
 from skall.comparison.tabulation import (
@@ -167,6 +167,7 @@ def make_plan(
     scoring,
     pos_label,
     baselines,
+    depth,
     tune,
     strategy,
     trials,
@@ -195,10 +196,12 @@ def make_plan(
     images = find_images(X)
     beaten = make_baselines(shortcuts=images is not None) if baselines else {}
     candidates, by_name = make_candidates(estimators, beaten, params)
+    candidates, depth = share_depth(candidates, depth)
+    images = images if depth is None else find_images(X, depth)
     sizes = measure_images(images, len(y), candidates)
     options = {"cv": cv, "repeats": repeats, "seed": seed}
     folds = make_folds(y, groups, allow_missing_classes=allow_missing_classes, **options)
-    notes = list_cautions(folds, X, y, groups, images)
+    notes = list_cautions(folds, X, y, groups, images) + describe_depth(images)
     search = plan_search(
         tune, strategy, trials, by_name=by_name, grouped=groups is not None, pos_label=pos_label
     )
@@ -206,6 +209,7 @@ def make_plan(
         check_search(search, candidates, folds, y, groups)
     settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
     settings |= {"positive class": str(pos_label), **describe_search(search)}
+    settings |= {} if depth is None else {"depth": depth}
     dealt = {
         "cv": describe_cv(cv, groups is not None),
         "repeats": int(repeats),

@@ -31,11 +31,14 @@ class CellFiles:
     files : sequence of str
         One per sample; relative to the folder where the comparison has written them itself, and
         NaN where there is none.
+    depth : int, optional
+        As in :func:`skall.compare`.
     """
 
-    def __init__(self, folder, files):
+    def __init__(self, folder, files, depth=None):
         self.folder = folder
         self.files = files
+        self.depth = depth
 
     def __len__(self):
         return len(self.files)
@@ -45,7 +48,7 @@ class CellFiles:
         file = self.files[sample]
         if not isinstance(file, str):
             raise FileNotFoundError(f"the image of sample {sample} was not stored")
-        return FileImages([self.folder / file]).open(0)
+        return FileImages([self.folder / file], self.depth).open(0)
 
 
 def write_tables(comparison, folder):
@@ -141,7 +144,9 @@ def read_tables(folder):
             "pos_label_": about["pos_label"],
             "members_": {name: tuple(names) for name, names in about["members"].items()},
             **{f"{key}_": about[key] for key in ("trials", "estimators", "protocol")},
-            "images_": _find_cells(folder, tables["samples"]["file"]),
+            "images_": _find_cells(
+                folder, tables["samples"]["file"], about["protocol"].get("depth")
+            ),
         }
     except FileNotFoundError as exc:
         raise ValueError(
@@ -156,9 +161,9 @@ def read_tables(folder):
         ) from exc
 
 
-def _find_cells(folder, files):
+def _find_cells(folder, files, depth):
     """The images, where any of them is in a file."""
-    return CellFiles(folder, files.tolist()) if files.notna().any() else None
+    return CellFiles(folder, files.tolist(), depth) if files.notna().any() else None
 
 
 def _check_finished(folder):

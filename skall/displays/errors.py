@@ -91,7 +91,8 @@ def collect_errors(comparison, X=None, n=12, names=None, *, distinct=False):
         As :meth:`ErrorGalleryDisplay.from_comparison`.
     """
     errors = find_confident_errors(comparison, n, names, distinct=distinct)
-    images = comparison.images_ if X is None else as_images(X)
+    depth = comparison.protocol_.get("depth")
+    images = comparison.images_ if X is None else as_images(X, depth=depth)
     if images is None:
         raise ValueError("the images are not at hand: pass X, as to the comparison")
     last = comparison.predictions_["sample"].max()

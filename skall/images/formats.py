@@ -85,6 +85,8 @@ def read_picture(file, read):
     try:
         with Image.open(file, formats=_list_formats()) as picture:
             return read(picture)
+    except UnreadableImageError:
+        raise
     except UnidentifiedImageError as exc:
         raise UnreadableImageError(
             f"file {str(file)!r} cannot be read as an image: it is {_name_kind(file)}. Formats "

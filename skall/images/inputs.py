@@ -10,8 +10,11 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch.utils.data import Dataset
 
-from skall.images.pixels import check_pixels
+from skall.images.pixels import check_pixels, raise_unscaled
 from skall.images.rows import ArrayImages, FileImages, FlatImages, PictureImages
+
+# Of 7 bits.
+LARGEST_UNSCALED = 127
 
 
 def check_images(estimator, X, *, reset):
@@ -20,7 +23,7 @@ def check_images(estimator, X, *, reset):
     Parameters
     ----------
     estimator : estimator
-        With a parameter ``image_shape`` where it has one.
+        With the parameters ``image_shape`` and ``depth`` where it has them.
     X : array-like
         As in :func:`as_images`.
     reset : bool
@@ -32,7 +35,8 @@ def check_images(estimator, X, *, reset):
     """
     if not reset:
         _check_names(estimator, X, reset=False)
-    images = as_images(X, getattr(estimator, "image_shape", None))
+    shape, depth = (getattr(estimator, name, None) for name in ("image_shape", "depth"))
+    images = as_images(X, shape, depth)
     if reset:
         # Last, so that a fit that fails leaves the estimator as it was.
         _check_names(estimator, X, reset=True)
@@ -49,7 +53,7 @@ def _check_names(estimator, X, *, reset):
     validate_data(estimator, X, reset=reset, skip_check_array=True, ensure_2d=False)
 
 
-def as_images(X, image_shape=None):
+def as_images(X, image_shape=None, depth=None):
     """The rows of X as images.
 
     Parameters
@@ -59,9 +63,12 @@ def as_images(X, image_shape=None):
         ``(n, 1)``, as a list, array, Series or one-column DataFrame; a list or object array of
         PIL images, or of arrays ``(h, w)`` or ``(h, w, 3)``; an array ``(n, h, w)`` or
         ``(n, h, w, 3)`` of uint8 or of floats in [0, 1]; rows of numbers ``(n, h * w)`` or
-        ``(n, h * w * 3)``.
+        ``(n, h * w * 3)``, of uint8 or with 1 as white.
     image_shape : tuple of 2 or 3 ints, optional
         Height, width (and channels) of the images that rows of numbers hold.
+    depth : int, optional
+        Bits that files and PIL images of more than 8 bits use; by default what the file says, see
+        :func:`skall.images.depth.find_white`.
 
     Returns
     -------
@@ -98,14 +105,15 @@ def as_images(X, image_shape=None):
     if rows.dtype.kind in "OUST" and rows.ndim in (1, 2) and rows.size:
         kind = _image_kind(rows)
         if kind == "paths":
-            return FileImages(rows.ravel())
+            return FileImages(rows.ravel(), depth)
         if kind is not None:
-            return PictureImages(rows.ravel())
+            return PictureImages(rows.ravel(), depth)
     if rows.ndim > 2:
         _check_stack(rows)
         return ArrayImages(rows)
     numbers = check_array(rows, dtype="numeric", ensure_all_finite=False)
     _check_finite(numbers)
+    _check_scale(numbers)
     return FlatImages(numbers, image_shape)
 
 
@@ -189,3 +197,15 @@ def _check_finite(numbers):
         row = np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0]
         what = "NaN" if np.isnan(numbers[row]).any() else "infinity"
         raise ValueError(f"Input X contains {what} in row {row}; remove the row or fill it in")
+
+
+def _check_scale(numbers):
+    """Raise where rows of numbers are pixels of 8 or more bits, for which 1 would not be white.
+
+    Rows may hold numbers of any range that a network learns from as they are, or that are cut to
+    [0, 1]. Those that are never negative and go beyond 7 bits are pixels that were not scaled.
+    """
+    if numbers.dtype == np.uint8 or numbers.max() <= LARGEST_UNSCALED or numbers.min() < 0:
+        return
+    row = int(numbers.max(axis=1).argmax())
+    raise_unscaled(f"row {row} of X", numbers[row].max())

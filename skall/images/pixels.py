@@ -5,6 +5,8 @@ from hashlib import blake2b
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from skall.images.depth import Whites, is_deep, reduce_to_8_bits
+
 BACKGROUND = (255, 255, 255)
 # What turns a picture upright, by its orientation in EXIF. Anything else, as a text, is no
 # orientation, and the picture is taken as it lies, as viewers do.
@@ -21,15 +23,17 @@ SIDEWAYS = (5, 6, 7, 8)
 RESIZES = ("stretch", "pad", "crop")
 
 
-def convert_to_rgb(picture):
+def convert_to_rgb(picture, whites=None):
     """A PIL image of any mode as an upright RGB image.
 
     The orientation in the EXIF data is applied; transparent pixels show a white background, that
-    of a bright-field microscope; 16-bit grey is scaled, not clipped, to 8 bits.
+    of a bright-field microscope; more than 8 bits are scaled, not clipped, to 8.
 
     Parameters
     ----------
     picture : PIL.Image.Image
+    whites : skall.images.depth.Whites, optional
+        What is white in pixels of more than 8 bits.
 
     Returns
     -------
@@ -39,18 +43,41 @@ def convert_to_rgb(picture):
     Raises
     ------
     ValueError
-        For 32-bit pixels outside the range that tells their scale.
+        For pixels of more than 8 bits outside the range that tells their scale.
     """
-    picture = _turn_upright(picture)
+    if is_deep(picture):
+        picture = reduce_to_8_bits(picture, whites or Whites(), _turn_upright)
+    else:
+        picture = _turn_upright(picture)
     if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return _scale_to_8_bits(picture).convert("RGB")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         canvas = Image.new("RGBA", picture.size, (*BACKGROUND, 255))
         return Image.alpha_composite(canvas, picture).convert("RGB")
     return picture.convert("RGB")
+
+
+def check_pages(picture):
+    """Raise where a TIFF file holds a stack of images, of which each may be the one.
+
+    Smaller copies of the first page, as scanners and cameras add them, are none.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        Opened from a file.
+    """
+    if picture.format != "TIFF" or picture.n_frames == 1:
+        return
+    size = picture.size
+    picture.seek(1)
+    if picture.size == size:
+        raise ValueError(
+            f"it is a stack of {picture.n_frames} pages of {size[0]} x {size[1]} pixels, as of "
+            "channels or focal planes; write the page that is the image as a file of its own"
+        )
+    picture.seek(0)
 
 
 def draft(picture, size):
@@ -102,17 +129,6 @@ def _turn_upright(picture):
 
 def _read_orientation(picture):
     return picture.getexif().get(ExifTags.Base.Orientation)
-
-
-def _scale_to_8_bits(picture):
-    values = np.asarray(picture, dtype=np.float64)
-    top = 1.0 if picture.mode == "F" else 65535.0
-    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= top):
-        raise ValueError(
-            f"pixels of mode {picture.mode} must lie in [0, {top:g}]; "
-            f"got [{values.min():g}, {values.max():g}]"
-        )
-    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
 
 
 def picture_from_array(array):
@@ -167,7 +183,8 @@ def check_pixels(array, name):
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(
             f"{name} has dtype {array.dtype}; images are uint8, or float in [0, 1]: pass "
-            "X.astype('uint8') where the values go to 255, X / 65535 where they have 16 bits"
+            "X.astype('uint8') where the values go to 255, X / 65535 where they have 16 bits, "
+            "X / 4095 where they have 12"
         )
     good = np.isfinite(array) & (array >= 0) & (array <= 1)
     if not good.all():
@@ -176,10 +193,22 @@ def check_pixels(array, name):
         where = f"row {place[0]} of X" if name == "X" else name
         if not np.isfinite(value):
             raise ValueError(f"{where} contains {'NaN' if np.isnan(value) else 'infinity'}")
-        raise ValueError(
-            f"{where} contains {value:g}, but float images lie in [0, 1]: divide by their "
-            "maximum, X / 255 for 8-bit images, or pass uint8"
-        )
+        raise_unscaled(where, value)
+
+
+def raise_unscaled(name, value):
+    """Raise for a pixel outside the range that tells its scale.
+
+    Parameters
+    ----------
+    name : str
+        What holds it, as ``"row 2 of X"``.
+    value : float
+    """
+    raise ValueError(
+        f"{name} contains {value:g}, but images that are not uint8 lie in [0, 1]: divide by the "
+        "largest value that their kind can have, X / 255 for 8-bit images, or pass uint8"
+    )
 
 
 def digest(array):

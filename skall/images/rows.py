@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
+from skall.images.depth import Whites, is_deep
 from skall.images.formats import UnreadableImageError, check_format, read_picture
 from skall.images.pixels import (
+    check_pages,
     check_pixels,
     convert_to_rgb,
     digest,
@@ -62,6 +64,10 @@ class Images:
         picture = self.open(row, shrink_to)
         return picture, picture.size[::-1]
 
+    def is_deep(self, row):
+        """Whether the row's image has more than 8 bits a sample."""
+        return False
+
     def read(self, row, size, store):
         """One row as a uint8 array ``(size, size, 3)``, through the store."""
         key = self.fingerprint(row) + b"|%d" % size
@@ -82,10 +88,18 @@ class Images:
 
 
 class FileImages(Images):
-    """Images given by the paths of their files."""
+    """Images given by the paths of their files.
 
-    def __init__(self, paths):
+    Parameters
+    ----------
+    paths : iterable of path-like
+    depth : int, optional
+        Bits that samples of more than 8 bits use, see :func:`skall.images.depth.find_white`.
+    """
+
+    def __init__(self, paths, depth=None):
         super().__init__()
+        self.whites = Whites(depth)
         self.paths = [str(os.fsdecode(path)) for path in paths]
         folder = next(filter(os.path.isdir, self.paths), None)
         if folder is not None:
@@ -113,7 +127,8 @@ class FileImages(Images):
     def fingerprint(self, row):
         path = os.path.abspath(self.paths[row])
         status = os.stat(path)
-        return os.fsencode(f"{path}|{status.st_size}|{status.st_mtime_ns}")
+        depth = "" if self.whites.depth is None else f"|{self.whites.depth} bits"
+        return os.fsencode(f"{path}|{status.st_size}|{status.st_mtime_ns}{depth}")
 
     def open(self, row, shrink_to=None):
         return self.open_measured(row, shrink_to)[0]
@@ -121,7 +136,8 @@ class FileImages(Images):
     def open_measured(self, row, shrink_to=None):
         def read(picture):
             fraction = 1 if shrink_to is None else draft(picture, shrink_to)
-            upright = convert_to_rgb(picture)
+            check_pages(picture)
+            upright = convert_to_rgb(picture, self.whites)
             return upright, tuple(fraction * length for length in upright.size[::-1])
 
         return read_picture(self.paths[row], read)
@@ -130,12 +146,16 @@ class FileImages(Images):
         # The head of the file tells; nothing is decoded.
         return read_picture(self.paths[row], measure_upright)
 
+    def is_deep(self, row):
+        return read_picture(self.paths[row], is_deep)
+
 
 class PictureImages(Images):
-    """PIL images, or arrays that may differ in size."""
+    """PIL images, or arrays that may differ in size; parameters as for files."""
 
-    def __init__(self, pictures):
+    def __init__(self, pictures, depth=None):
         super().__init__()
+        self.whites = Whites(depth)
         self.pictures = list(pictures)
         for row, picture in enumerate(self.pictures):
             if isinstance(picture, Image.Image):
@@ -159,12 +179,16 @@ class PictureImages(Images):
         if not isinstance(picture, Image.Image):
             return picture_from_array(picture)
         try:
-            return convert_to_rgb(picture)
+            return convert_to_rgb(picture, self.whites)
         except Exception as exc:
             reason = str(exc) or type(exc).__name__
             raise UnreadableImageError(
                 f"{self.describe(row)} cannot be read as an image: {reason}"
             ) from exc
+
+    def is_deep(self, row):
+        picture = self.pictures[row]
+        return isinstance(picture, Image.Image) and is_deep(picture)
 
 
 class ArrayImages(Images):
@@ -195,7 +219,8 @@ class ArrayImages(Images):
 class FlatImages(Images):
     """Images given as rows of numbers, which stay what they are: floats are not rounded.
 
-    uint8 is scaled to [0, 1]; other numbers are taken as they stand.
+    uint8 is scaled to [0, 1]; other numbers are taken as they stand, with 1 as white. Where pixels
+    are made of them they are cut to [0, 1].
     """
 
     def __init__(self, array, image_shape=None):

@@ -12,8 +12,9 @@ from skall.shared_work import SHARED_TIME
 class ImageTransformer(TransformerMixin, BaseEstimator):
     """A stateless transformer of images.
 
-    Subclasses have a parameter ``memory``, give ``_values``, what their parameters may be (see
-    :func:`skall.parameters.check_values`), and ``_make(picture)``, the array of one RGB PIL image.
+    Subclasses have the parameters ``memory`` and ``depth``, and give ``_values``, what their
+    parameters may be (see :func:`skall.parameters.check_values`), and ``_make(picture)``, the array
+    of one RGB PIL image.
     """
 
     def fit(self, X, y=None):
@@ -42,7 +43,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):
         """The images of X, which need not have been fitted to."""
         check_values(self, self._values)
         fitted = hasattr(self, "n_features_in_")
-        return check_images(self, X, reset=False) if fitted else as_images(X)
+        return check_images(self, X, reset=False) if fitted else as_images(X, depth=self.depth)
 
     @SHARED_TIME.running()
     def transform(self, X):

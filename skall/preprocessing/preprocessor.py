@@ -6,7 +6,7 @@ from PIL import Image
 from skall.cache import get_store
 from skall.images.pixels import RESIZES, resize_picture
 from skall.images.transformer import ImageTransformer
-from skall.parameters import integer, one_of
+from skall.parameters import IMAGE_VALUES, integer, one_of
 from skall.preprocessing.colour import balance_grey_world
 from skall.preprocessing.contrast import CONTRASTS
 from skall.preprocessing.foreground import crop_to_cell
@@ -14,7 +14,7 @@ from skall.shared_work import SHARED_TIME
 
 COLORS = {None: None, "grey_world": balance_grey_world}
 CROPS = {None: None, "cell": crop_to_cell}
-SIZE_VALUES = {
+SIZE_VALUES = IMAGE_VALUES | {
     "size": (integer(1), "a number of pixels, at least 1,"),
     "resize": (one_of(*RESIZES), f"one of {', '.join(map(repr, RESIZES))}"),
 }
@@ -52,6 +52,10 @@ class ImagePreprocessor(ImageTransformer):
         on each side. The cell is the largest and most central region that is saturated and
         absorbs red light, by Otsu's threshold [3]_; where none stands out the image stays whole.
         All cells become equally large: their size is lost, which may be a shortcut or a sign.
+    depth : int, optional
+        Bits of a sample that are used, where files have more than 8: 12 for a camera of 12 bits
+        whose files have 16, 8 for floats from 0 to 255. By default what the file says, see
+        :func:`skall.images.depth.find_white`, else all 16 bits, or floats from 0 to 1.
 
     Attributes
     ----------
@@ -82,7 +86,15 @@ class ImagePreprocessor(ImageTransformer):
     _values = VALUES
 
     def __init__(
-        self, size=224, resize="stretch", contrast=None, memory="auto", *, color=None, crop=None
+        self,
+        size=224,
+        resize="stretch",
+        contrast=None,
+        memory="auto",
+        *,
+        color=None,
+        crop=None,
+        depth=None,
     ):
         self.size = size
         self.resize = resize
@@ -90,6 +102,7 @@ class ImagePreprocessor(ImageTransformer):
         self.memory = memory
         self.color = color
         self.crop = crop
+        self.depth = depth
 
     def transform(self, X):
         """Make the images.

@@ -34,6 +34,10 @@ class StainNormalizer(TransformerMixin, BaseEstimator):
     memory : {"auto", None}, path or joblib.Memory, default="auto"
         ``"auto"`` keeps the resized images in this process, 1 GB at most; a
         folder keeps them on disk, for other processes and runs too; None keeps nothing.
+    depth : int, optional
+        Bits of a sample that are used, where files have more than 8: 12 for a camera of 12 bits
+        whose files have 16, 8 for floats from 0 to 255. By default what the file says, see
+        :func:`skall.images.depth.find_white`, else all 16 bits, or floats from 0 to 1.
 
     Attributes
     ----------
@@ -61,10 +65,11 @@ class StainNormalizer(TransformerMixin, BaseEstimator):
     (3,)
     """
 
-    def __init__(self, size=224, resize="stretch", memory="auto"):
+    def __init__(self, size=224, resize="stretch", memory="auto", depth=None):
         self.size = size
         self.resize = resize
         self.memory = memory
+        self.depth = depth
 
     def fit(self, X, y=None):
         """Learn the reference.
