@@ -1,13 +1,18 @@
-"""Work in processes that are spawned, as on macOS and Windows."""
+"""Work in other processes: spawned, as on macOS and Windows; not in threads of one process."""
 
 import multiprocessing
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
 
-from skall import CNNClassifier
+from skall import CNNClassifier, compare
+from skall.comparison import workers
 from skall.datasets import make_blood_cells
 
 PARAMS = {"weights": None, "image_size": 32, "max_epochs": 1, "random_state": 0}
@@ -46,3 +51,58 @@ def test_batches_can_be_read_by_spawned_workers():
             net.fit(cells.data, cells.target).predict_proba(cells.data),
             alone.fit(cells.data, cells.target).predict_proba(cells.data),
         )
+
+
+@pytest.mark.parametrize("n_jobs", [2, None])
+def test_folds_in_threads_are_refused(n_jobs):
+    """They share torch's random generator, and changed each other's results without a word."""
+    expected = "ThreadingBackend runs folds in threads.*backend='loky'"
+    with joblib.parallel_config("threading", n_jobs=2), pytest.raises(ValueError, match=expected):
+        compare_numbers(n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky", "sequential"])
+def test_one_fold_at_a_time_is_possible_with_any_backend(backend):
+    with joblib.parallel_config(backend):
+        comparison = compare_numbers(n_jobs=1)
+    assert comparison.scores_["value"].notna().all()
+
+
+class Cluster:
+    """Workers of Dask, with these threads."""
+
+    supports_sharedmem = False
+
+    def __init__(self, *threads):
+        self.client = self
+        self.threads = threads
+
+    def nthreads(self):
+        return {f"tcp://worker:{number}": n for number, n in enumerate(self.threads)}
+
+
+def test_workers_of_dask_with_several_threads_are_refused(monkeypatch):
+    for backend in (Cluster(1, 1), Cluster()):
+        monkeypatch.setattr(workers, "get_active_backend", lambda b=backend: (b, 2))
+        workers.check_backend(2)
+    monkeypatch.setattr(workers, "get_active_backend", lambda: (Cluster(1, 2), 2))
+    with pytest.raises(ValueError, match=r"Dask has 2 threads.*threads_per_worker=1"):
+        compare_numbers()
+
+
+def test_a_process_works_on_one_fold_at_a_time():
+    """Whatever backend starts the threads; a comparison inside a fold is the same thread's."""
+    with workers.alone_in_process():
+        assert compare_numbers().failures_.empty
+        expected = pytest.raises(RuntimeError, match="two threads of a process work on folds")
+        # Not a failure of the estimator's.
+        with ThreadPoolExecutor(1) as pool, expected:
+            pool.submit(compare_numbers).result()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(compare_numbers).result().failures_.empty
+
+
+def compare_numbers(**options):
+    X, y = make_classification(random_state=0)
+    options = {"cv": 2, "random_state": 0, "verbose": 0, "scoring": ["accuracy"]} | options
+    return compare({"logistic": LogisticRegression()}, X, y, **options)

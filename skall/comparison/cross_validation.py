@@ -17,6 +17,7 @@ from skall.comparison.progress import Progress, watch
 from skall.comparison.record import Record
 from skall.comparison.tracking import make_tracker
 from skall.comparison.tuning import prepare
+from skall.comparison.workers import alone_in_process, check_backend
 from skall.images.depth import DepthWarning
 
 
@@ -82,7 +83,9 @@ def compare(
         The positive class of two, see :func:`skall.metrics.resolve_pos_label`.
     n_jobs : int, optional
         Worker processes, as in joblib. The scores are the same to the last bit, because every
-        worker computes with as many threads as this process does.
+        worker computes with as many threads as this process does. Folds in threads of one process
+        would change each other's: joblib's backend ``"threading"``, and workers of Dask with more
+        threads than one, are an error.
     out : path-like, optional
         Folder for ``report.html``, ``scores.csv``, ``predictions.csv``, ``table.csv``,
         ``accuracy.png`` and what else :meth:`Comparison.write` writes. Every finished fold is
@@ -201,6 +204,7 @@ def run_comparison(
         raise ValueError("keep_weights=True needs a folder to keep them in: give `out`")
     if n_jobs == 0:
         raise ValueError("n_jobs=0: give a number of worker processes, or -1 for one a core")
+    check_backend(n_jobs)
     record = None if out is None else Record(out, keep_weights)
     plan = make_plan(**asked, remembered=(record and record.earlier) or {})
     if keep_weights:
@@ -266,8 +270,14 @@ def _run_jobs(plan, record, tracker, n_jobs, error_score, verbose):
     return results
 
 
-def _run(number, name, *, fold, record, caller, error_score, scoring, **options):
-    """The number of a job, and its result: on record, where the estimator has not failed."""
+def _run(number, name, **options):
+    """The number of a job, and its result."""
+    with alone_in_process():
+        return number, _work(name, **options)
+
+
+def _work(name, *, fold, record, caller, error_score, scoring, **options):
+    """The result of a job: on record, where the estimator has not failed."""
     if os.getpid() != caller:
         # A worker is not the user's process, whose allocator is left as it is.
         tune_allocator()
@@ -282,10 +292,10 @@ def _run(number, name, *, fold, record, caller, error_score, scoring, **options)
             exc.add_note(f"raised by the estimator {name!r} in {fold.title}")
             raise
         # Not on record: the next call tries again.
-        return number, make_failure(exc, scoring)
+        return make_failure(exc, scoring)
     if record:
         record.write(name, fold, result, fitted)
-    return number, result
+    return result
 
 
 def _evaluate(*, candidate, seed, search, watcher, cache, **options):
