@@ -48,7 +48,7 @@ def draw_folds(scores, metric, baselines=(), styles=None, ax=None):
         ax.annotate(text, (1.02, position), xycoords=("axes fraction", "data"), va="center")
     labels = [f"{quote(name)} (baseline)" if name in baselines else quote(name) for name in names]
     ax.set_yticks(range(len(names)), labels)
-    ax.set_xlim(0, 1)
+    ax.set(xlim=(0, 1), ylim=(-0.6, len(names) - 0.4))
     ax.set_xlabel(f"{describe_metric(metric)}: mean (bar) and folds (points)")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
