@@ -127,6 +127,14 @@ def test_weights_equal_repeated_samples(k, positive):
     assert 5 < n_complete < len(weights) - 5
 
 
+def test_only_the_ratios_of_weights_count():
+    outcome = draw_outcome(3, None, n_folds=2)
+    units, weights = draw_weights(outcome)
+    expected = evaluate_weighted(METRICS, outcome, units, weights)
+    got = evaluate_weighted(METRICS, outcome, units, weights / 64)
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize(("k", "positive"), [(2, 0), (3, None)])
 def test_only_pairs_within_a_fold_count(k, positive):
     """Of several folds the mean, with the numbers of pairs or of positive samples as weights."""

@@ -138,7 +138,7 @@ def evaluate_weighted(names, outcome, units, weights):
     units : ndarray of shape (n,)
         Column of `weights` for each sample.
     weights : ndarray of shape (n_sets, n_units)
-        Whole numbers.
+        0 or more; of whole numbers, none is rounded.
 
     Returns
     -------

@@ -34,7 +34,7 @@ def _balanced_accuracy(weighted):
 def _precision(weighted):
     tp, fp, _, _ = weighted.counts
     # 0 for a class that is there and never predicted: leaving it out would reward that.
-    return _need_all(weighted, weighted.summarise(tp / np.maximum(tp + fp, 1)))
+    return _need_all(weighted, weighted.summarise(np.nan_to_num(divide(tp, tp + fp))))
 
 
 def _recall(weighted):

@@ -49,7 +49,7 @@ class WeightedOutcome:
     A resample of patients is a set of weights: how often each was drawn. Sums over samples become
     products of matrices, and nothing is sorted more than once for all sets.
 
-    ``units`` (n,) is the column of ``weights`` (n_sets, n_units), whole numbers, for each sample.
+    ``units`` (n,) is the column of ``weights`` (n_sets, n_units), 0 or more, for each sample.
     """
 
     outcome: Outcome

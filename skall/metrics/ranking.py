@@ -65,7 +65,7 @@ def _roc_auc(tp, fp):
 
 
 def _average_precision(tp, fp):
-    precision = tp / np.maximum(tp + fp, 1)
+    precision = np.nan_to_num(divide(tp, tp + fp))
     return np.einsum("ij,ij->i", np.diff(tp, axis=1, prepend=0), precision), tp[:, -1]
 
 
