@@ -218,7 +218,7 @@ def test_the_last_of_several_predictions_brings_the_network_home(monkeypatch, ke
     fitted = fit(keep_on_device=keep_on_device)
     moves = []
     monkeypatch.setattr(net, "resolve_device", lambda device: torch.device("meta"))
-    monkeypatch.setattr(net, "move", lambda module, device: moves.append(device.type) or True)
+    monkeypatch.setattr("skall.device.move", lambda module, device: moves.append(device.type))
     monkeypatch.setattr(fitted, "_choose_numerics", lambda device: None)
     with fitted._on_device():
         with fitted._on_device():

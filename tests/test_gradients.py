@@ -16,7 +16,8 @@ IMAGES = torch.from_numpy(CELLS.data[:3]).permute(0, 3, 1, 2) / 255
 
 
 def fit(y=CELLS.target, **params):
-    params = {"weights": None, "image_size": 48, "max_epochs": 1, "random_state": 0} | params
+    defaults = {"weights": None, "image_size": 48, "max_epochs": 1, "precision": "float32"}
+    params = defaults | {"random_state": 0} | params
     return CNNClassifier(params.pop("backbone", "timm/test_resnet"), **params).fit(CELLS.data, y)
 
 
