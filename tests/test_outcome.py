@@ -77,6 +77,13 @@ def test_differences_as_sentences():
     )
 
 
+def test_what_has_no_value_in_some_folds_is_not_tested_against_baselines():
+    comparison = run()
+    scores = comparison.scores_
+    scores.loc[(scores["estimator"] == "alike") & (scores["fold"] == 3), "value"] = np.nan
+    assert "; alike: not tested" in comparison.differences()[-1]
+
+
 def test_what_cannot_be_tested_says_why():
     halves = [(np.arange(100), np.arange(100, 200))]
     comparison = run(cv=halves)

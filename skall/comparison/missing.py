@@ -50,17 +50,19 @@ def describe_silent(comparison):
     -------
     list of str
     """
-    scores, sentences = comparison.scores_, []
+    scores = comparison.scores_
     scores = scores[~_find_failed(comparison, scores)]
+    found = {}
     for name in sorted(_find_silent(comparison.predictions_)):
         values = scores[scores["estimator"] == name].groupby("metric", sort=False)["value"]
-        without = [metric for metric, known in values.count().items() if not known]
+        without = tuple(metric for metric, known in values.count().items() if not known)
         if without:
-            sentences.append(
-                f"{_list_metrics(without)} could not be computed for {name}, which gives no "
-                "probabilities."
-            )
-    return sentences
+            found.setdefault(without, []).append(name)
+    return [
+        f"{_list_metrics(metrics)} could not be computed for {list_words(names)}, which "
+        f"{'gives' if len(names) == 1 else 'give'} no probabilities."
+        for metrics, names in found.items()
+    ]
 
 
 def _find_failed(comparison, scores):
