@@ -10,6 +10,7 @@ from skall.comparison import Comparison
 from skall.comparison.missing import describe_silent
 from skall.metrics import compute_metrics
 from skall.metrics.names import describe_metric
+from skall.wording import list_words
 
 ABOUT = {"net": {"baseline": False, "network": {"macs": 1}}, "dummy": {"baseline": True}}
 SCORING = ["balanced_accuracy", "mcc", "roc_auc"]
@@ -108,6 +109,15 @@ def test_missing_values_of_one_estimator():
     assert describe_silent(comparison) == [
         "ROC AUC could not be computed for net, which gives no probabilities."
     ]
+    names = sorted({*comparison.scores_["estimator"]})
+    comparison.predictions_.loc[:, comparison.predictions_.columns.str.startswith("proba_")] = (
+        np.nan
+    )
+    comparison.scores_["value"] = np.nan
+    (sentence,) = describe_silent(comparison)
+    assert sentence == (
+        f"ROC AUC could not be computed for {list_words(names)}, which give no probabilities."
+    )
     assert comparison.flags() == []
 
 

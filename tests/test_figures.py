@@ -366,6 +366,7 @@ def test_learning_curves_average_the_folds_that_reached_an_epoch():
     mean, std = np.nanmean(values, axis=0), np.nanstd(values, axis=0, ddof=1)
     assert band.max() == pytest.approx(np.clip(mean + std, 0, 1).max())
     assert lines["training"].get_linestyle() != lines["validation"].get_linestyle()
+    assert all(tick == round(tick) for tick in display.ax_[1].get_xticks())
 
 
 def test_learning_curves_of_a_comparison():

@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from skall.displays.style import (
     GREY,
@@ -139,6 +140,7 @@ class LearningCurvesDisplay:
             handles.append(Line2D([], [], **look, label=names[name]))
         for panel, words in zip(panels, MEASURES.values(), strict=True):
             panel.set_ylabel(words)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[-1].set_xlabel("epoch")
         handles += [Line2D([], [], color=GREY, **look) for look in parts.values()]
         draw_legend(panels[0], handles, "best")
