@@ -348,6 +348,14 @@ def test_the_depth_of_the_estimators_is_that_of_the_comparison(cells):
     assert comparison.estimators_["border only"]["params"] is not None
 
 
+def test_costs_are_measured_in_files_that_need_a_depth(cells):
+    for path in cells:
+        write_tiff(path, tifffile.imread(path)[..., 1] / np.float32(16))
+    comparison = compare_cells(cells, 8)
+    assert len(comparison.failures_) == 0
+    assert (comparison.resources_["predict_ms"] > 0).all()
+
+
 def test_the_command_line_takes_a_depth(cells, tmp_path, capsys):
     words = ["compare", str(cells[0].parents[1]), "--groups", "(.)_", "--depth", "12", "--cv", "3"]
     words += ["--backbones", "timm/test_resnet", "--weights", "none", "--image-size", "24"]

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image, features
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -169,6 +169,28 @@ def test_images_that_only_the_users_estimators_read_are_theirs(files):
     options = {"cv": 3, "random_state": 0, "verbose": 0, "pos_label": "ALL", "baselines": False}
     comparison = compare({"own": Fitted()}, files, y, **options)
     assert comparison.samples_["height"].isna().sum() == 1
+
+
+class ArrayReader(TransformerMixin, BaseEstimator):
+    """A reader of the user's own, of files that are no images."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return np.array([np.load(path).ravel()[:5] for path in X])
+
+
+def test_files_that_are_no_images_stay_those_of_the_users_reader(files):
+    paths = [path.with_suffix(".npy") for path in files]
+    for row, path in enumerate(paths):
+        np.save(path, np.random.default_rng(row).random(9))
+    y = ["ALL", "healthy"] * (N // 2)
+    model = make_pipeline(ArrayReader(), LogisticRegression())
+    options = {"cv": 3, "random_state": 0, "verbose": 0, "pos_label": "ALL", "baselines": False}
+    comparison = compare({"own": model}, paths, y, **options)
+    assert len(comparison.failures_) == 0
+    assert comparison.samples_["height"].isna().all()
 
 
 @pytest.mark.report

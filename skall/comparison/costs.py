@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from skall.cache import IN_PROCESS, without_cache
+from skall.images.formats import UnreadableImageError
 from skall.recycling import SPARE
 from skall.row_blocks import BLOCK
 from skall.shared_work import SHARED_TIME
@@ -60,7 +61,7 @@ class FitCosts:
             self.peak_memory = max(rise, 0) + (n_bytes if is_used else 0)
 
 
-def measure_latency(predict, X):
+def measure_latency(predict, X, depth=None):
     """Milliseconds that a prediction takes for an image.
 
     Always 16 images, a block of :mod:`skall.row_blocks`, are predicted together: decoded before,
@@ -75,6 +76,8 @@ def measure_latency(predict, X):
         Samples, of which the first are taken, again and again where they are fewer than 16. Where
         `predict` takes no decoded images, because it begins with a reader of the user's own, they
         are taken as they stand.
+    depth : int, optional
+        As in :func:`skall.compare`.
 
     Returns
     -------
@@ -83,8 +86,11 @@ def measure_latency(predict, X):
     """
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
     rows = _safe_indexing(X, np.arange(BLOCK) % n_samples)
-    images = find_images(rows)
-    decoded = [images.open(row) for row in range(BLOCK)] if hasattr(images, "paths") else rows
+    images = find_images(rows, depth)
+    decoded = rows
+    # Files that are no images are for readers of the user's own.
+    with suppress(UnreadableImageError):
+        decoded = [images.open(row) for row in range(BLOCK)] if hasattr(images, "paths") else rows
     with without_cache():
         for samples in (decoded, rows):
             # Whatever a reader raises that finds no paths.

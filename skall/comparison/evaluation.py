@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
 from skall.classifier import CNNClassifier
+from skall.comparison.caching import list_readers
 from skall.comparison.costs import FitCosts, measure_latency
 from skall.comparison.parts import find_last, find_search
 from skall.metrics import compute_metrics
@@ -71,7 +72,8 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
             )
         labels, proba, decision = _respond(estimator, held_out, classes)
         shared = SHARED_TIME.seconds - shared
-        latency = measure_latency(partial(_ask, estimator), held_out)
+        depth = next((part.depth for part in list_readers(estimator) if part.depth), None)
+        latency = measure_latency(partial(_ask, estimator), held_out, depth)
         scores = compute_metrics(
             y[fold.test],
             labels,

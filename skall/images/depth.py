@@ -232,7 +232,7 @@ def reduce_to_8_bits(picture, whites, turn):
         values, opacity = values[..., :3], values[..., 3:]
     _check_range(values, white, is_float=picture.mode == "F")
     whites.note(white, source, values.max())
-    pixels = np.rint(values * (255 / white))
+    pixels = np.rint(np.minimum(values, white) * (255 / white))
     if opacity is not None:
         # Cameras give no opacity: it was added, in the same range or the whole one.
         full = white if opacity.max() <= white else FULL
@@ -247,8 +247,9 @@ def _check_range(values, white, is_float):
         raise ValueError("its pixels contain NaN or infinity")
     if low < 0:
         raise ValueError(f"its pixels lie in [{low:g}, {high:g}], and 0 is black")
-    if high > white:
-        bits = 8 if is_float and high <= 255 else max(int(np.ceil(high)).bit_length(), 10)
+    # Floats may lie between two numbers, as a camera's 4095 divided by 16, which is 255.9.
+    if high > white and (white == 1 or high >= white + 1):
+        bits = 8 if is_float and high < 256 else max(int(high).bit_length(), 10)
         raise ValueError(
             f"its pixels lie in [{low:g}, {high:g}], beyond {white:g}, which is white by its kind, "
             f"its file or depth; depth={bits} says that they have {bits} bits"
