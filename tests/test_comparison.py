@@ -136,7 +136,7 @@ def test_repeats_deal_anew_from_their_seeds():
     ],
     ids=["splitter", "repeated", "pairs", "masks"],
 )
-@pytest.mark.filterwarnings("ignore:.* parts lack a class", "ignore:cv has .* groups")
+@pytest.mark.filterwarnings("ignore:A class is missing, as was allowed", "ignore:cv has .* groups")
 @pytest.mark.filterwarnings("ignore:.*could not be computed")
 def test_any_splitter(cv, n_folds):
     comparison = run(cv=cv, allow_missing_classes=True)

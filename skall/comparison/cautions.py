@@ -9,15 +9,10 @@ from skall.comparison.classes import list_lacking
 from skall.comparison.copies import find_copies
 from skall.comparison.folds import list_parted
 from skall.datasets.cnmc_names import ORIGINAL
+from skall.wording import list_words
 
 # How many pairs of copies a sentence names.
 MOST_NAMED = 3
-
-# What a class that a part lacks does.
-HARM = {
-    "training": "no estimator can learn it there, and its probability is 0",
-    "test": "the means of metrics that need it are over the other folds",
-}
 
 
 def list_cautions(folds, X, y, groups, images):
@@ -47,17 +42,16 @@ def list_cautions(folds, X, y, groups, images):
 
 
 def _describe_lacking(folds, y):
-    lacking, notes = list_lacking(folds, y), []
-    for part, harm in HARM.items():
-        found = [(fold, label) for found_part, fold, label in lacking if found_part == part]
+    lacking, parts = list_lacking(folds, y), []
+    for part in ("training", "test"):
+        found = [(fold.title, label) for name, fold, label in lacking if name == part]
         if found:
-            fold, label = found[0]
-            n_folds = len({fold.title for fold, _ in found})
-            notes.append(
-                f"{n_folds} of {len(folds)} {part} parts lack a class, as that of {fold.title} "
-                f"{label!r}: {harm}."
+            titles = {title for title, _ in found}
+            parts.append(
+                f"{len(titles)} of {len(folds)} {part} parts (as {found[0][0]}: {found[0][1]!r})"
             )
-    return notes
+    # What that does to estimators and metrics is told of the results.
+    return [f"A class is missing, as was allowed, from {list_words(parts)}."] if parts else []
 
 
 def _describe_seeds(folds):
