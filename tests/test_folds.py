@@ -19,6 +19,7 @@ from skall.comparison.copies import find_copies
 from skall.comparison.folds import derive_seed, make_folds
 from skall.datasets import load_folder
 from skall.images import as_images
+from skall.report.facts import describe_partition
 from skall.routing import fit_with_groups
 from skall.search import make_search
 from skall.splitting import deal
@@ -195,6 +196,8 @@ def test_another_dealing_is_told_and_networks_keep_their_seed(by_group, tmp_path
     protocol = comparison.protocol_
     assert (protocol["seeds"], protocol["split_seeds"]) == ([0], [dealing.seed])
     assert comparison.flags() == [str(caught[0].message)]
+    assert f"from the seed {dealing.seed}." in describe_partition(comparison)
+    assert ("one sample of each patient" in describe_partition(comparison)) == by_group
     assert {fold.seed for fold in make_folds(y, groups, cv=5)} == {0}
     # The same call goes on with the same folds.
     with pytest.warns(UserWarning, match=told):

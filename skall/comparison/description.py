@@ -119,11 +119,12 @@ def _measure(network, n_classes):
     return size | {"trainable": 0, "non_trainable": size["parameters"] + size["statistics"]}
 
 
-def describe_cv(cv, grouped):
+def describe_cv(cv, grouped, by_group=False):
     """How the samples were dealt, in words."""
     if isinstance(cv, Integral):
         splitter = StratifiedGroupKFold if grouped else StratifiedKFold
-        return f"{splitter.__name__}, {cv} folds, shuffled from the seed"
+        what = " of one sample of each patient and class" if by_group else ""
+        return f"{splitter.__name__}{what}, {cv} folds, shuffled from the seed"
     return repr(cv) if hasattr(cv, "split") else "folds given as positions"
 
 

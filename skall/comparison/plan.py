@@ -211,7 +211,7 @@ def make_plan(
     settings |= {"positive class": str(pos_label), **describe_search(search)}
     settings |= {} if depth is None else {"depth": depth}
     dealt = {
-        "cv": describe_cv(cv, groups is not None),
+        "cv": describe_cv(cv, groups is not None, any(fold.by_group for fold in folds)),
         "repeats": int(repeats),
         "seeds": list({fold.repeat: fold.seed for fold in folds}.values()),
         "split_seeds": list({fold.repeat: fold.split_seed for fold in folds}.values()),
