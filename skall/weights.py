@@ -139,15 +139,7 @@ def read_weights(path):
         Where it is of another kind, damaged, or would run code.
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(
-            f"weights={str(path)!r} is neither 'imagenet', None, nor a file that ends in one of "
-            f"{', '.join(SUFFIXES)}"
-        )
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"weights={str(path)!r}: there is no such file; give another path, 'imagenet' or None"
-        )
+    _check_file(path)
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     for wrapper in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
@@ -157,6 +149,39 @@ def read_weights(path):
             f"{path} does not hold a state dict (names and tensors); save model.state_dict()"
         )
     return {_rename(key): tensor for key, tensor in state.items()}
+
+
+def check_weights(name, weights):
+    """Raise where it can be seen at once that a backbone's weights are not there.
+
+    Parameters
+    ----------
+    name : str
+        Of the backbone.
+    weights : {"imagenet", None} or path
+        Nothing is read or fetched.
+
+    Raises
+    ------
+    TypeError, FileNotFoundError, NotADirectoryError
+    ValueError
+        For a file of another kind.
+    """
+    path = None if weights is None else _locate(name, weights)
+    if path is not None:
+        _check_file(path)
+
+
+def _check_file(path):
+    if path.suffix not in SUFFIXES:
+        raise ValueError(
+            f"weights={str(path)!r} is neither 'imagenet', None, nor a file that ends in one of "
+            f"{', '.join(SUFFIXES)}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"weights={str(path)!r}: there is no such file; give another path, 'imagenet' or None"
+        )
 
 
 def _read_safetensors(path):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import quote
 
+import numpy as np
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -12,9 +13,11 @@ from sklearn.preprocessing import StandardScaler
 
 from skall.classifier import CNNClassifier, get_estimator
 from skall.classifier.parameters import check_parameters
+from skall.classifier.targets import weigh_classes
 from skall.device import resolve_device
 from skall.shortcuts import SHORTCUTS, ShortcutFeatures
 from skall.summary import sketch_network
+from skall.weights import check_weights
 
 DUMMY = "dummy"
 BASELINES = (DUMMY, *SHORTCUTS)
@@ -89,6 +92,19 @@ def make_candidates(estimators, baselines=None, params=None):
     return candidates | baselines, by_name
 
 
+def check_class_weights(candidates, classes):
+    """Raise where the weights of a network name classes that there are not.
+
+    Parameters
+    ----------
+    candidates : dict of str to classifier
+    classes : ndarray of shape (n_classes,)
+    """
+    for estimator in candidates.values():
+        if isinstance(estimator, CNNClassifier):
+            weigh_classes(estimator.class_weight, classes, np.arange(len(classes)))
+
+
 def _check_names(estimators):
     names = [estimators] if isinstance(estimators, str) else list(estimators)
     if isinstance(estimators, str) or not all(isinstance(name, str) for name in names):
@@ -119,6 +135,7 @@ def _check_classifier(name, estimator):
     if isinstance(estimator, CNNClassifier):
         check_parameters(estimator)
         resolve_device(estimator.device)
+        check_weights(estimator.backbone, estimator.weights)
         sketch_network(estimator)
 
 

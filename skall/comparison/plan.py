@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skall.classifier import CNNClassifier
 from skall.classifier.persistence import check_savable
-from skall.comparison.candidates import make_baselines, make_candidates
+from skall.comparison.candidates import check_class_weights, make_baselines, make_candidates
 from skall.comparison.cautions import list_cautions
 from skall.comparison.description import (
     describe_cv,
@@ -196,6 +196,7 @@ def make_plan(
     images = find_images(X)
     beaten = make_baselines(shortcuts=images is not None) if baselines else {}
     candidates, by_name = make_candidates(estimators, beaten, params)
+    check_class_weights(candidates, classes)
     candidates, depth = share_depth(candidates, depth)
     images = images if depth is None else find_images(X, depth)
     sizes = measure_images(images, len(y), candidates)
