@@ -365,7 +365,7 @@ def test_plots_are_displays_of_the_comparison():
 def test_folder(tmp_path):
     comparison = run(out=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *["comparison.json", "folds", "scores.csv", "predictions.csv", "table.csv"],
+        *["comparison.json", "written.json", "folds", "scores.csv", "predictions.csv", "table.csv"],
         *["accuracy.png", "folds.csv", "samples.csv", "history.csv", "resources.csv"],
         "protocol.json",
     }

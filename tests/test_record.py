@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skall import CNNClassifier, CNNFeatures, ImagePreprocessor, compare, versions
+from skall.comparison import Comparison
 from skall.comparison.fingerprint import describe_call
 from skall.comparison.folds import make_folds
 from skall.comparison.record import Record
@@ -125,6 +127,44 @@ def test_estimators_come_and_go(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="'first' there, whose folder is the same to systems"):
         run(tmp_path, estimators={"First": first})
     assert Counted.fits == 9
+
+
+def forbid(*args, **options):
+    raise AssertionError("done again")
+
+
+def test_what_is_finished_is_not_done_again(tmp_path, monkeypatch):
+    """No network is built and no file written, as long as everything is there."""
+    cells = make_blood_cells(24, 8, 16, random_state=0)
+    tiny = {"weights": None, "image_size": 16, "trainable": "head", "random_state": 0}
+    features = CNNFeatures("timm/test_resnet", weights=None, image_size=16, random_state=0)
+    estimators = {
+        "net": CNNClassifier("timm/test_resnet", **tiny),
+        "piped": make_pipeline(features, LogisticRegression()),
+    }
+    options = {"estimators": estimators, "pos_label": cells.pos_label, "scoring": ["accuracy"]}
+    first = run(tmp_path, cells.data, cells.target, **options)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.*")}
+    with monkeypatch.context() as patched:
+        patched.setattr("skall.comparison.candidates.sketch_network", forbid)
+        patched.setattr("skall.comparison.description.summarize", forbid)
+        patched.setattr("skall.comparison.description.measure_backbone", forbid)
+        patched.setattr(Comparison, "write", forbid)
+        again = run(tmp_path, cells.data, cells.target, **options)
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.*")} == before
+        assert again.estimators_ == first.estimators_
+        # Other parameters may not be possible.
+        changed = {"net": CNNClassifier("timm/test_resnet", **tiny | {"image_size": 17})}
+        with pytest.raises(AssertionError, match="done again"):
+            run(tmp_path, cells.data, cells.target, **options | {"estimators": changed})
+    table = (tmp_path / "table.csv").read_bytes()
+    for damage in (Path.unlink, lambda path: path.write_text("changed")):
+        damage(tmp_path / "table.csv")
+        run(tmp_path, cells.data, cells.target, **options)
+        assert (tmp_path / "table.csv").read_bytes() == table
+    # What is to be written is another table now.
+    run(tmp_path, cells.data, cells.target, **options | {"estimators": {"net": estimators["net"]}})
+    assert (tmp_path / "table.csv").read_bytes() != table
 
 
 PACKAGES = ["skall", "torch", "torchvision", "timm", "skorch", "pillow", "scikit-learn", "numpy"]

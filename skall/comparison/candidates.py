@@ -136,7 +136,18 @@ def _check_classifier(name, estimator):
         check_parameters(estimator)
         resolve_device(estimator.device)
         check_weights(estimator.backbone, estimator.weights)
-        sketch_network(estimator)
+
+
+def check_networks(candidates):
+    """Raise where a network could not be built, or takes no images of its size.
+
+    Parameters
+    ----------
+    candidates : iterable of classifier
+    """
+    for estimator in candidates:
+        if isinstance(estimator, CNNClassifier):
+            sketch_network(estimator)
 
 
 def _check_distinct(names):

@@ -214,7 +214,7 @@ def run_comparison(
     with ExitStack() as stack:
         if record:
             stack.enter_context(record.hold())
-            record.begin(plan.call)
+            record.begin(plan.call, plan.about)
         if tracker:
             stack.enter_context(tracker)
             tracker.begin(plan.call)
@@ -223,7 +223,7 @@ def run_comparison(
         check_some_succeeded(comparison.failures_, len(plan.jobs))
         comparison = finish(comparison) if finish else comparison
         if record:
-            comparison.write(record.folder)
+            record.write_outputs(comparison)
         if tracker:
             tracker.end(comparison, record and record.folder)
     for flag in comparison.flags():

@@ -21,7 +21,7 @@ from skall.versions import PACKAGES, list_versions
 PARTS = ("steps", "transformer_list", "transformers", "estimators")
 
 
-def describe_estimators(candidates, baselines, n_classes):
+def describe_estimators(candidates, baselines, n_classes, known=None):
     """What each estimator is.
 
     Parameters
@@ -30,6 +30,8 @@ def describe_estimators(candidates, baselines, n_classes):
     baselines : iterable of str
         Which of them are there to be beaten.
     n_classes : int
+    known : dict of str to (dict or None), optional
+        Networks that were described before, by the name of their estimator.
 
     Returns
     -------
@@ -37,13 +39,14 @@ def describe_estimators(candidates, baselines, n_classes):
         ``class``, its name; ``baseline``; ``steps``, the classes of a pipeline's; ``params``, by
         name, as texts; ``network``, where there is one, see :func:`describe_network`.
     """
+    known = known or {}
     return {
         name: {
             "class": type(estimator).__name__,
             "baseline": name in baselines,
             "steps": [type(step).__name__ for _, step in getattr(estimator, "steps", [])],
             "params": _list_params(estimator),
-            "network": describe_network(estimator, n_classes),
+            "network": (known[name] if name in known else describe_network(estimator, n_classes)),
         }
         for name, estimator in candidates.items()
     }

@@ -35,11 +35,9 @@ def describe_call(estimators, X, y, groups, folds, images=None, *, by_name=False
     **settings
         Further values that JSON can hold.
     """
-    own = {
-        f"{start_of(name)}{key}": value
-        for name, estimator in estimators.items()
-        for key, value in _describe_estimator(estimator, by_name).items()
-    }
+    own = {}
+    for name, estimator in estimators.items():
+        own |= _describe_estimator(name, estimator, by_name)
     paths = images.paths if isinstance(images, FileImages) else []
     return {
         **{f"version of {package}": version for package, version in list_versions().items()},
@@ -59,7 +57,29 @@ def start_of(name):
     return f"estimator {name!r}, "
 
 
-def _describe_estimator(estimator, by_name):
+def find_known(estimators, by_name, remembered):
+    """The networks of estimators that are as they were in an earlier call.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+    by_name : bool
+    remembered : dict
+        The fingerprint of that call, with ``networks``, what they are by name.
+
+    Returns
+    -------
+    dict of str to (dict or None)
+    """
+    return {
+        name: network
+        for name, network in remembered.get("networks", {}).items()
+        if name in estimators
+        and _describe_estimator(name, estimators[name], by_name).items() <= remembered.items()
+    }
+
+
+def _describe_estimator(name, estimator, by_name):
     """Parameters, versions of packages of their own, and how networks are computed, as texts."""
     params = {"class": type(estimator), **estimator.get_params()}
     described = {
@@ -74,7 +94,8 @@ def _describe_estimator(estimator, by_name):
     versions = list_versions(sorted(packages))
     described |= {f"version of {package}": version for package, version in versions.items()}
     networks = [_describe_network(network) for network in find_networks(estimator)]
-    return described | ({"computed": "; ".join(networks)} if networks else {})
+    described |= {"computed": "; ".join(networks)} if networks else {}
+    return {f"{start_of(name)}{key}": value for key, value in described.items()}
 
 
 def _describe_network(network):

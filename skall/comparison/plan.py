@@ -11,14 +11,19 @@ from sklearn.utils.validation import check_consistent_length
 
 from skall.classifier import CNNClassifier
 from skall.classifier.persistence import check_savable
-from skall.comparison.candidates import check_class_weights, make_baselines, make_candidates
+from skall.comparison.candidates import (
+    check_class_weights,
+    check_networks,
+    make_baselines,
+    make_candidates,
+)
 from skall.comparison.cautions import list_cautions
 from skall.comparison.description import (
     describe_cv,
     describe_estimators,
     describe_protocol,
 )
-from skall.comparison.fingerprint import describe_call
+from skall.comparison.fingerprint import describe_call, find_known
 from skall.comparison.folds import list_parted, make_folds
 from skall.comparison.inspection import check_pixels, describe_depth, measure_images, share_depth
 from skall.comparison.parts import find_last
@@ -182,7 +187,8 @@ def make_plan(
     estimators ... params
         As in :func:`skall.compare`.
     remembered : dict
-        The fingerprint of the comparison that goes on, which gives its seed and its threads.
+        The fingerprint of the comparison that goes on, which gives its seed, its threads, and what
+        is known of its networks.
 
     Returns
     -------
@@ -199,6 +205,8 @@ def make_plan(
     check_class_weights(candidates, classes)
     candidates, depth = share_depth(candidates, depth)
     images = images if depth is None else find_images(X, depth)
+    known = find_known(candidates, by_name, remembered)
+    check_networks(candidates[name] for name in candidates if name not in known)
     sizes = measure_images(images, len(y), candidates)
     options = {"cv": cv, "repeats": repeats, "seed": seed}
     folds = make_folds(y, groups, allow_missing_classes=allow_missing_classes, **options)
@@ -236,7 +244,7 @@ def make_plan(
         folds=folds,
         n_threads=n_threads,
         protocol=dealt | settings,
-        about=describe_estimators(candidates, beaten, len(classes)),
+        about=describe_estimators(candidates, beaten, len(classes), known),
         call=describe_call(candidates, X, y, groups, folds, images, by_name=by_name, **settings),
     )
 

@@ -2,8 +2,8 @@
 
 ``comparison.json`` holds the fingerprint of the call, ``folds/<estimator>/<repeat>-<fold>.json``
 the result of each finished fold, and ``folds/<estimator>/<repeat>-<fold>/`` its network where
-weights are kept; ``cache`` what the folds share. While a process works there, ``lock.json`` says
-which.
+weights are kept; ``cache`` what the folds share; ``written.json`` what tables and page were made
+of. While a process works there, ``lock.json`` says which.
 """
 
 import json
@@ -41,6 +41,7 @@ class Record:
         self.keep_weights = keep_weights
         self.cache = self.folder / "cache"
         self._fingerprint = self.folder / "comparison.json"
+        self._written = self.folder / "written.json"
         self._lock = Lock(self.folder / "lock.json")
         self.earlier = _read_json(self._fingerprint)
 
@@ -56,10 +57,18 @@ class Record:
                 partial.unlink(missing_ok=True)
             yield
 
-    def begin(self, fingerprint):
+    def begin(self, fingerprint, about):
         """Take the folder for one comparison, which may add estimators to those of before.
 
         What estimators that are not asked for now have left stays for a later call.
+
+        Parameters
+        ----------
+        fingerprint : dict
+            See :func:`skall.comparison.fingerprint.describe_call`.
+        about : dict of str to dict
+            What each estimator is, see
+            :func:`skall.comparison.description.describe_estimators`.
 
         Raises
         ------
@@ -68,18 +77,20 @@ class Record:
         """
         if not any(self.folder.glob("folds/*/*.json")):
             self.earlier = None
-        earlier = self.earlier or {"estimators": []}
+        earlier = self.earlier or {"estimators": [], "networks": {}}
         if self.earlier:
             self._compare(earlier, fingerprint)
         names = [*dict.fromkeys([*earlier["estimators"], *fingerprint["estimators"]])]
-        together = earlier | fingerprint | {"estimators": names}
+        networks = {name: what["network"] for name, what in about.items()}
+        networks = earlier.get("networks", {}) | networks
+        together = earlier | fingerprint | {"estimators": names, "networks": networks}
         if together != self.earlier:
             write_json(self._fingerprint, together, indent=1)
 
     def _compare(self, earlier, fingerprint):
         """Raise where what decides the numbers of both calls differs."""
         only_one = {*earlier["estimators"]} ^ {*fingerprint["estimators"]}
-        apart = ("estimators", *map(start_of, only_one))
+        apart = ("estimators", "networks", *map(start_of, only_one))
         differences = [
             _explain(key, earlier.get(key), fingerprint.get(key))
             for key in fingerprint | earlier
@@ -140,6 +151,29 @@ class Record:
                 fitted.save(path.with_suffix(""))
         # Last: with it, the fold is finished.
         write_json(path, result)
+
+    def write_outputs(self, comparison):
+        """Write tables, figures and page, if they are not there as they would be written.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        """
+        content = comparison.digest()
+        written = _read_json(self._written)
+        if written is None or written != {"content": content, "files": self._list_outputs()}:
+            self._written.unlink(missing_ok=True)
+            comparison.write(self.folder)
+            write_json(self._written, {"content": content, "files": self._list_outputs()})
+
+    def _list_outputs(self):
+        """Size and time of change of the files that a comparison writes, by name."""
+        own = (self._fingerprint, self._written, self._lock.path)
+        return {
+            path.relative_to(self.folder).as_posix(): [status.st_size, status.st_mtime_ns]
+            for path in sorted([*self.folder.glob("*.*"), *self.folder.glob("cells/*")])
+            if path not in own and path.is_file() and (status := path.stat())
+        }
 
 
 def _explain(key, there, now):

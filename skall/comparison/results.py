@@ -1,10 +1,12 @@
 """What a comparison found: tables, tests, ensembles, files."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -344,6 +346,26 @@ class Comparison(Plots, Ensembles):
         """
         write_tables(self, folder)
         self.report(Path(folder) / "report.html")
+
+    def digest(self):
+        """A text that is another one where anything differs that is written to files.
+
+        Returns
+        -------
+        str
+        """
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts["protocol_"] = {k: v for k, v in self.protocol_.items() if k != "finished"}
+        # Those in files are in `samples_`, and what was compared decides the others.
+        del parts["images_"]
+        return joblib.hash(
+            {
+                name: part.to_csv() if isinstance(part, pd.DataFrame) else json.dumps(part)
+                for name, part in parts.items()
+                if name != "pos_label_"
+            }
+            | {"pos_label_": str(self.pos_label_)}
+        )
 
     @classmethod
     def read(cls, folder):
