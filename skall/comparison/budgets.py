@@ -32,11 +32,11 @@ def tabulate_budgets(comparison):
     without the reading of images and the computing of frozen trunks' features, which caches keep
     for estimators, folds and epochs to come. That time stands apart: ``shared_seconds`` is all that
     this estimator spent on it in all folds, much where it came first and little where others had
-    been there. ``predict_ms`` is the time of labels and probabilities for an image, of 16 that are
-    predicted together: they are decoded already, but nothing comes from a cache, so that frozen
-    trunks compute. ``peak_memory`` is the rise of the process's resident memory during ``fit`` in
-    bytes, without what a cache keeps; Linux alone tells it. The memory of a GPU, and of processes
-    that a search starts, is not in it.
+    been there. ``predict_ms`` is the time of labels and probabilities for an image, of 16 that the
+    network of the first fold predicts together: they are decoded already, but nothing comes from a
+    cache, so that frozen trunks compute. ``peak_memory`` is the rise of the process's resident
+    memory during ``fit`` in bytes, without what a cache keeps; Linux alone tells it. The memory of
+    a GPU, and of processes that a search starts, is not in it.
     """
     names = comparison.scores_["estimator"].unique()
     table = pd.DataFrame(index=pd.Index(names, name="estimator"))

@@ -1,7 +1,6 @@
 """What an estimator costs, measured the same way for all, wherever it stands among the others."""
 
 import ctypes
-import gc
 import sys
 import time
 from contextlib import suppress
@@ -115,7 +114,6 @@ def _time(function):
 
 def _return_freed_memory():
     """Have the C library give back what it keeps of freed memory, where it is glibc."""
-    gc.collect()
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
