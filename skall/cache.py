@@ -37,6 +37,11 @@ class Store:
 
     is_shared = False
 
+    @property
+    def is_closed(self):
+        """Whether nothing is ever kept."""
+        return self.max_bytes == 0
+
     def __init__(self, max_bytes):
         self.max_bytes = max_bytes
         self.nbytes = 0
@@ -134,7 +139,7 @@ class FrontedStore:
     folder : DiskStore
     """
 
-    is_shared = True
+    is_closed = False
 
     def __init__(self, folder):
         self.folder = folder

@@ -44,25 +44,53 @@ def measure_shortcuts(images, row, store):
     key = images.fingerprint(row) + b"|shortcuts"
     values = store.get(key)
     if values is None:
-        # A large JPEG is decoded at a fraction, which changes no value by more than 0.001.
-        picture, (height, width) = images.open_measured(row, shrink_to=SIDE)
-        whole, frame = _count_values(picture)
-        colour, _ = _summarise(whole)
-        size = (height, width, width / height)
-        values = np.concatenate([colour, size, *_summarise(frame), _measure_foreground(picture)])
+        values = _measure(images, row, SHORTCUTS)
         store.put(key, values)
     return values
 
 
-def _count_values(picture):
-    """How often each value is in the image, and in its frame, as ``(3, 256)``."""
-    whole = np.array(picture.histogram()).reshape(3, 256)
+def _measure(images, row, kinds):
+    # A large JPEG is decoded at a fraction, which changes no value by more than 0.001.
+    picture, size = images.open_measured(row, shrink_to=SIDE)
+    return np.concatenate([_MEASURES[kind](picture, size) for kind in kinds])
+
+
+def _measure_colour(picture, size):
+    means, _ = _summarise(_count_values(picture))
+    return means
+
+
+def _measure_size(picture, size):
+    height, width = size
+    return height, width, width / height
+
+
+def _measure_border(picture, size):
+    counts = _count_values(picture)
     depth = max(1, round(FRAME * min(picture.size)))
     right, lower = (length - depth for length in picture.size)
-    if right <= depth or lower <= depth:
-        return whole, whole
-    inner = picture.crop((depth, depth, right, lower))
-    return whole, whole - np.array(inner.histogram()).reshape(3, 256)
+    if right > depth and lower > depth:
+        counts = counts - _count_values(picture.crop((depth, depth, right, lower)))
+    return np.concatenate(_summarise(counts))
+
+
+def _measure_foreground(picture, size):
+    pixels = np.asarray(picture.reduce(max(1, -(-max(picture.size) // SIDE))))
+    cell = find_cell(pixels)
+    return 0.0 if cell is None else cell.mean(), 1 - is_black(pixels).mean()
+
+
+_MEASURES = {
+    "mean colour": _measure_colour,
+    "image size": _measure_size,
+    "border only": _measure_border,
+    "foreground area": _measure_foreground,
+}
+
+
+def _count_values(picture):
+    """How often each channel has each value, as ``(3, 256)``."""
+    return np.array(picture.histogram()).reshape(3, 256)
 
 
 def _summarise(counts):
@@ -72,12 +100,6 @@ def _summarise(counts):
     means = counts @ levels / n_pixels
     variances = (counts * (levels - means[:, None]) ** 2).sum(axis=1) / n_pixels
     return means, np.sqrt(variances)
-
-
-def _measure_foreground(picture):
-    pixels = np.asarray(picture.reduce(max(1, -(-max(picture.size) // SIDE))))
-    cell = find_cell(pixels)
-    return 0.0 if cell is None else cell.mean(), 1 - is_black(pixels).mean()
 
 
 VALUES = IMAGE_VALUES | {
@@ -139,6 +161,8 @@ class ShortcutFeatures(ImageTransformer):
         self.depth = depth
 
     def _read(self, images, row, store):
+        if store.is_closed:
+            return _measure(images, row, [self.kind])
         values = measure_shortcuts(images, row, store)
         return values[[name in SHORTCUTS[self.kind] for name in chain(*SHORTCUTS.values())]]
 
