@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import resample
 
+from skall.groups import check_groups
 from skall.splitting import deal, find_largest, find_scarcest
 
 
@@ -27,9 +28,11 @@ class _Complete:
         Raises
         ------
         ValueError
-            If there are no two folds whose parts hold every class.
+            If there are no two folds whose parts hold every class, or groups are missing.
         """
-        y, groups = np.asarray(y), np.asarray(groups) if self._grouped else None
+        y, groups = np.asarray(y), check_groups(groups, len(y)) if self._grouped else None
+        if self._grouped and groups is None:
+            raise ValueError("folds of whole groups need groups: pass them to fit, groups=...")
         n_splits = find_largest(y, groups, self.n_splits, [self.random_state])
         if n_splits is None:
             label, n_holders = find_scarcest(y, groups)

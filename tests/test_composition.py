@@ -13,9 +13,10 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 from torch.utils.data import TensorDataset
 
-from skall import CNNClassifier, CNNFeatures
+from skall import CNNClassifier, CNNFeatures, compare
 from skall.datasets import make_blood_cells
 
 CELLS = make_blood_cells(16, n_patients=4, image_size=16, random_state=0)
@@ -131,15 +132,34 @@ def test_predictions_beside_images_are_explained(paths):
     with pytest.raises(ValueError, match=r"images beside numbers.*passthrough=False"):
         stack.fit(paths, CELLS.target)
     with pytest.warns(UserWarning, match=r"without 1 of them they would be 16 x 16.*passthrough"):
+        stack.fit(FLAT / 255, CELLS.target)
+    # Beside probabilities, uint8 becomes float.
+    with (
+        pytest.warns(UserWarning, match="passthrough"),
+        pytest.raises(ValueError, match=r"X / 255"),
+    ):
         stack.fit(FLAT, CELLS.target)
-    stack.set_params(final_estimator=LogisticRegression(), passthrough=False)
+    stack.set_params(final_estimator=LogisticRegression())
+    piped = make_pipeline("passthrough", stack)
+    with pytest.raises(ValueError, match=r"'piped': StackingClassifier\(passthrough=True\) hands"):
+        compare({"piped": piped}, paths, CELLS.target, pos_label="ALL", cv=2, verbose=0)
+    stack.set_params(passthrough=False)
     assert stack.fit(paths, CELLS.target).predict_proba(paths).shape == (16, 2)
+
+
+def test_features_may_stand_beside_predictions():
+    features = CNNFeatures("timm/test_resnet", weights=None, image_size=32, random_state=0)
+    members = [("tree", DecisionTreeClassifier())]
+    stack = StackingClassifier(members, LogisticRegression(), passthrough=True, cv=2)
+    models = {"stack": make_pipeline(features, stack)}
+    options = {"pos_label": "ALL", "cv": 2, "scoring": ["accuracy"], "verbose": 0}
+    assert compare(models, CELLS.data, CELLS.target, **options).failures_.empty
 
 
 def test_several_labels_an_image_are_explained(paths):
     with pytest.raises(ValueError, match=r"1d array.*\(16, 2\).*MultiOutputClassifier.*argmax"):
         make_net().fit(paths, TWO)
-    grey = CELLS.data[..., 0].reshape(16, -1)
+    grey = CELLS.data[..., 0].reshape(16, -1) / 255
     with pytest.warns(UserWarning, match=r"257 numbers.*ClassifierChain.*MultiOutputClassifier"):
         ClassifierChain(make_net()).fit(grey, TWO)
     with pytest.raises(ValueError, match=r"image_shape=\(16, 16\) does not.*ClassifierChain"):

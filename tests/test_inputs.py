@@ -199,8 +199,8 @@ BAD_TARGETS = {
     "weight negative": ({"sample_weight": [1, 1, -1, 1, 1, 1]}, ValueError, "row 2 is -1"),
     "weight NaN": ({"sample_weight": [1, 1, np.nan, 1, 1, 1]}, ValueError, "row 2 is nan"),
     "weights short": ({"sample_weight": np.ones(5)}, ValueError, r"\(5,\); it must be \(6,\)"),
-    "groups short": ({"groups": np.arange(5)}, ValueError, r"groups .*\(5,\); it must be \(6,\)"),
-    "groups long": ({"groups": np.arange(7)}, ValueError, r"groups .*\(7,\); it must be \(6,\)"),
+    "groups short": ({"groups": np.arange(5)}, ValueError, "groups has 5 rows, .* 6 samples"),
+    "groups long": ({"groups": np.arange(7)}, ValueError, "groups has 7 rows, .* 6 samples"),
 }
 
 

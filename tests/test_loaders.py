@@ -344,6 +344,14 @@ def test_csv_with_separators_in_its_values(tmp_path):
     assert bunch.filenames.tolist() == names and bunch.target.tolist() == ["1", "0"]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_with_everything_in_quotation_marks(tmp_path, separator):
+    rows = [["path", "label"], ["a, b.png", "x;y"], ["c.png", "z"]]
+    text = "\n".join(separator.join(f'"{value}"' for value in row) for row in rows)
+    bunch = load_csv(write_csv(tmp_path, text, ["a, b.png", "c.png"]))
+    assert bunch.target.tolist() == ["x;y", "z"]
+
+
 def test_a_backslash_that_is_in_a_name_stays(tmp_path):
     names = [r"a\1.png", "b/1.png"]
     try:

@@ -172,6 +172,13 @@ def test_inner_folds_that_do_not_exist():
         CompleteGroupKFold(3, random_state=0).split(X, y, groups)
     with pytest.raises(ValueError, match=r"there are 1 samples of the class 'b'"):
         CompleteKFold(3, random_state=0).split(np.zeros(9), np.array(["a"] * 8 + ["b"]))
+    # Which would be one patient.
+    groups = groups.astype(object)
+    groups[[0, 2]] = None
+    with pytest.raises(ValueError, match=r"no value in 2 of .* rows: 0, 2"):
+        CompleteGroupKFold(3, random_state=0).split(X, y, groups)
+    with pytest.raises(ValueError, match="need groups: pass them to fit"):
+        CompleteGroupKFold(3, random_state=0).split(X, y)
 
 
 class Chooser(DummyClassifier):

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from skall.classifier import CNNClassifier, get_estimator
 from skall.classifier.parameters import check_parameters
 from skall.classifier.targets import weigh_classes
+from skall.comparison.caching import list_readers
+from skall.comparison.parts import list_parts
 from skall.device import resolve_device
 from skall.shortcuts import SHORTCUTS, ShortcutFeatures
 from skall.summary import sketch_network
@@ -148,6 +151,30 @@ def check_networks(candidates):
     for estimator in candidates:
         if isinstance(estimator, CNNClassifier):
             sketch_network(estimator)
+
+
+def check_stacks(candidates):
+    """Raise for stacks that would put predictions beside images, which nothing can take.
+
+    Parameters
+    ----------
+    candidates : dict of str to classifier
+        That get images.
+
+    Raises
+    ------
+    ValueError
+        That names the estimator.
+    """
+    for name, candidate in candidates.items():
+        for stack in list_parts(candidate, StackingClassifier):
+            # One whose members read no images gets what comes after the reading.
+            if stack.passthrough and list_readers(stack):
+                raise ValueError(
+                    f"{name!r}: StackingClassifier(passthrough=True) hands the images on to its "
+                    "final estimator, beside the predictions, and no estimator takes both: use "
+                    "passthrough=False"
+                )
 
 
 def _check_distinct(names):

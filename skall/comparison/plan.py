@@ -14,6 +14,7 @@ from skall.classifier.persistence import check_savable
 from skall.comparison.candidates import (
     check_class_weights,
     check_networks,
+    check_stacks,
     make_baselines,
     make_candidates,
 )
@@ -203,6 +204,8 @@ def make_plan(
     beaten = make_baselines(shortcuts=images is not None) if baselines else {}
     candidates, by_name = make_candidates(estimators, beaten, params)
     check_class_weights(candidates, classes)
+    if images is not None:
+        check_stacks(candidates)
     candidates, depth = share_depth(candidates, depth)
     images = images if depth is None else find_images(X, depth)
     known = find_known(candidates, by_name, remembered)

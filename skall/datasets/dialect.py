@@ -48,16 +48,28 @@ def split_headings(text: str, wanted: Iterable[str]) -> tuple[list[str], str]:
         Without blanks about them.
     separator : {",", ";", "\\t"}
 
+    Raises
+    ------
+    csv.Error
+        If the headings can be split by none of them.
+
     Examples
     --------
     >>> split_headings("Path; Label\\n1.png;blast\\n", ["path", "label"])
     (['Path', 'Label'], ';')
     """
-    wanted, found = set(wanted), []
+    wanted, found, errors = set(wanted), [], []
     for separator in SEPARATORS:
-        headings = next(_split_rows(text, separator), [])
+        try:
+            headings = next(_split_rows(text, separator), [])
+        except csv.Error as exc:
+            # Behind a quotation mark stands another separator.
+            errors.append(exc)
+            continue
         known = len(wanted.intersection(map(str.casefold, headings)))
         found.append((known, len(headings), headings, separator))
+    if not found:
+        raise errors[0]
     _, _, headings, separator = max(found, key=lambda entry: entry[:2])
     return headings, separator
 

@@ -113,8 +113,10 @@ def as_images(X, image_shape=None, depth=None):
         return ArrayImages(rows)
     numbers = check_array(rows, dtype="numeric", ensure_all_finite=False)
     _check_finite(numbers)
+    images = FlatImages(numbers, image_shape)
+    # After the shape, which tells of columns that are no pixels and make floats of uint8.
     _check_scale(numbers)
-    return FlatImages(numbers, image_shape)
+    return images
 
 
 def _as_rows(X):
