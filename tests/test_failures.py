@@ -124,6 +124,20 @@ def test_ensembles_are_made_of_what_has_every_fold(failed):
     assert three.vote().stack().members_ == {"vote": ("a", "b"), "stack": ("a", "b")}
 
 
+class Diverged(LogisticRegression):
+    """Its labels would all be the first class."""
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), np.nan)
+
+
+def test_probabilities_that_are_not_finite_have_failed():
+    with pytest.warns(UserWarning, match=r"bad failed in every fold.*not finite.*learning rate"):
+        found = run({"good": LogisticRegression(), "bad": Diverged()}, scoring=["accuracy"])
+    values = found.scores_.query("estimator == 'bad'")["value"]
+    assert len(values) == 3 and values.isna().all()
+
+
 def test_a_failed_fold_is_tried_again(tmp_path):
     with pytest.warns(UserWarning, match="frail failed in 2 of 3 folds"):
         before = run(out=tmp_path)

@@ -59,6 +59,11 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
         they are there ``unlearnt``, the labels that the estimator has not learnt, whose
         probability is 0, ``history`` by column, ``best_params``, which a search has chosen, and
         the number of its ``trials``.
+
+    Raises
+    ------
+    ValueError
+        If probabilities are not finite: the likeliest class would be the first.
     """
     held_out = _safe_indexing(X, fold.test)
     with thread_count(n_threads):
@@ -127,6 +132,11 @@ def _respond(estimator, X, classes):
     """Labels; probabilities in the order of `classes`; without those, what to rank by."""
     labels, proba, decision = _ask(estimator, X)
     known = estimator.classes_
+    if proba is not None and not np.isfinite(proba).all():
+        raise ValueError(
+            "its probabilities are not finite, as those of a training that has diverged: try a "
+            "smaller learning rate"
+        )
     proba = None if proba is None else spread_columns(proba, known, classes)
     return labels, proba, None if decision is None else spread_columns(decision, known, classes)
 
