@@ -193,6 +193,9 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     assert said.startswith("timm/test_resnet failed in every fold: ValueError: the training loss")
     assert f"skall: warning: {said}" in captured.err
     assert len(results["failures"]) == 2
+    # The baselines have one.
+    best = ["Balanced accuracy has no value for timm/test_resnet."]
+    assert results["summary"]["best"] == best
     assert results["estimators"]["dummy"]["accuracy"]["mean"] > 0
     assert main([*command, "--error-score", "raise", "--quiet"]) == 2
     assert "raised by the estimator 'timm/test_resnet'" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def describe_best(comparison, alpha=0.05):
     table = comparison.intervals(metric, names=rivals, confidence_level=1 - alpha)
     best, word = table.iloc[0], "lowest" if metric in LOWER_IS_BETTER else "highest"
     if np.isnan(best["value"]):
-        return [f"{capitalize(describe_metric(metric))} has no value."]
+        return [f"{capitalize(describe_metric(metric))} has no value for {list_words(rivals)}."]
     has = f"has the {word}" if len(table) > 1 else "reaches"
     value = f"{best['value']:.3f}{_write_interval(best, alpha)}"
     sentences = [f"{best['estimator']} {has} {describe_metric(metric)}, {value}."]
