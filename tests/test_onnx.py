@@ -245,6 +245,7 @@ def test_plain_files_are_there_as_well(saved):
         np.testing.assert_array_equal(loaded.predict_proba(X), net.predict_proba(X))
 
 
+@pytest.mark.thorough
 def test_an_export_leaves_everything_as_it_was(saved, tmp_path):
     def states():
         return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
@@ -322,6 +323,7 @@ class Branching(nn.Module):
         return self.trunk(images if images.sum() > 0 else -images)
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_exported_is_named(saved, tmp_path):
     net = copy.deepcopy(saved("resnet")[0])
     net.module_.extractor.trunk = Branching(net.module_.extractor.trunk)

@@ -68,6 +68,7 @@ def finished_folds(out):
     return {path.name: path.stat().st_mtime_ns for path in out.glob("folds/slow/[0-9]*.json")}
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL and the takeover of locks are POSIX's")
 def test_killed_process_loses_the_fold_under_way_alone(tmp_path):
     script, out, whole = tmp_path / "script.py", tmp_path / "killed", tmp_path / "whole"

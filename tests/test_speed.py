@@ -294,6 +294,7 @@ def test_mistakes_are_told_before_anything_is_measured(
     assert re.search(message, capsys.readouterr().err, re.DOTALL)
 
 
+@pytest.mark.thorough
 def test_who_interrupts_is_told_where_the_finished_parts_are(tmp_path, capsys, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
