@@ -12,17 +12,19 @@ from skall.metrics import compute_metrics
 from skall.metrics.names import describe_metric
 from skall.wording import list_words
 
-ABOUT = {"net": {"baseline": False, "network": {"macs": 1}}, "dummy": {"baseline": True}}
+NETWORK = {"baseline": False, "network": {"trained": "all", "macs": 1}}
 SCORING = ["balanced_accuracy", "mcc", "roc_auc"]
 
 
-def make_comparison(positive, patients=None, n_folds=5, seed=0, scoring=SCORING, silent=()):
+def make_comparison(
+    positive, patients=None, n_folds=5, seed=0, scoring=SCORING, silent=(), skills=None
+):
     """A comparison of classifiers whose positive cells score `skill` above the others.
 
     `positive` is (n,) bool, `patients` (n,) names that folds keep together.
     """
     rng = np.random.default_rng(seed)
-    skills = {"net": 2.5, "dummy": 0.0, "mean colour": 0.7}
+    skills = skills or {"net": 2.5, "dummy": 0.0, "mean colour": 0.7}
     n = len(positive)
     units = np.arange(n) if patients is None else np.unique(patients, return_inverse=True)[1]
     folds = units % n_folds
@@ -44,7 +46,7 @@ def make_comparison(positive, patients=None, n_folds=5, seed=0, scoring=SCORING,
                 value = np.nan if lacks else _score(metric, label[rows], both)
                 scores.append((name, 0, fold, metric, value))
     columns = ["estimator", "repeat", "fold", "metric", "value"]
-    abouts = {name: ABOUT.get(name, {"baseline": True}) for name in skills}
+    abouts = {n: NETWORK if n in ("net", "other") else {"baseline": True} for n in skills}
     return Comparison(
         pd.DataFrame(scores, columns=columns),
         pd.concat(predictions, ignore_index=True),
@@ -128,3 +130,70 @@ def test_answers_come_first_in_the_terminal_and_in_json(capsys):
     cli._print_json(comparison)
     printed = json.loads(capsys.readouterr().out)
     assert printed["summary"] == comparison.summary()
+
+
+def test_no_estimator_beats_a_shortcut_that_is_as_good():
+    positive, patients = make_patients([10] * 24, 12)
+    skills = {"net": 1.8, "other": 1.7, "dummy": 0.0, "mean colour": 2.0, "image size": 0.0}
+    scoring = ["balanced_accuracy", "roc_auc"]
+    comparison = make_comparison(positive, patients, n_folds=3, skills=skills, scoring=scoring)
+    means = comparison.table()["roc_auc"]
+    said = comparison.summary()["shortcuts"]
+    assert len(said) == 2
+    low, high = sorted(means[["net", "other"]])
+    assert said[0] == (
+        "No network is shown to beat the best shortcut in ROC AUC: mean colour alone reaches "
+        f"{means['mean colour']:.3f}, the networks {low:.3f} to {high:.3f}: the classes may be "
+        "told apart without looking at the cell."
+    )
+    assert said[1].startswith("No network is shown to beat the best shortcut in balanced accuracy")
+
+
+def test_networks_that_beat_every_shortcut_are_named():
+    positive, patients = make_patients([10] * 24, 12)
+    skills = {"net": 4.0, "other": 0.1, "dummy": 0.0, "mean colour": 0.3, "image size": 0.2}
+    comparison = make_comparison(positive, patients, n_folds=3, skills=skills)
+    means = comparison.table()["roc_auc"]
+    best = means[["mean colour", "image size"]].idxmax()
+    assert comparison.summary()["shortcuts"][0] == (
+        f"net beats every shortcut in ROC AUC: {means['net']:.3f}; the best shortcut, {best} alone "
+        f"reaches {means[best]:.3f}. Of other this is not shown ({means['other']:.3f})."
+    )
+
+
+def test_a_weak_shortcut_raises_no_suspicion():
+    positive, patients = make_patients([10] * 8, 4)
+    skills = {"net": 1.5, "dummy": 0.0, "mean colour": 0.0}
+    said = make_comparison(positive, patients, n_folds=2, skills=skills).summary()["shortcuts"]
+    assert said[0].startswith("No network is shown to beat the best shortcut in ROC AUC")
+    assert "told apart" not in said[0]
+
+
+def test_a_close_shortcut_without_patients():
+    skills = {"net": 4.0, "dummy": 0.0, "border only": 2.6}
+    positive = np.arange(300) % 2 == 0
+    comparison = make_comparison(positive, skills=skills)
+    means = comparison.table()["roc_auc"]
+    assert comparison.summary()["shortcuts"][-1] == (
+        f"Border only alone reaches ROC AUC {means['border only']:.3f}, beside {means['net']:.3f} "
+        "of the best network: the classes were probably photographed differently."
+    )
+    known = make_comparison(positive, np.arange(300) // 6, skills=skills)
+    weak = make_comparison(positive, skills=skills | {"border only": 0.3})
+    for other in (known, weak):
+        assert not any("photographed" in text for text in other.summary()["shortcuts"])
+
+
+def test_few_patients_cannot_decide_and_the_answer_says_so():
+    positive, patients = make_patients([12] * 14, 11)
+    skills = {"net": 1.2, "other": 1.0, "dummy": 0.0}
+    comparison = make_comparison(positive, patients, n_folds=3, skills=skills)
+    row = comparison.test().iloc[0]
+    best = comparison.summary()["best"]
+    assert best[1].startswith(
+        "Whether net and other differ cannot be decided with 3 patients of class healthy"
+    )
+    assert best[1].endswith(f": a difference below {row['detectable']:.3f} would not be seen.")
+    said = comparison.table().at["net", "conclusion"]
+    assert "cannot be decided with 3 patients of class healthy against" in said
+    assert "would not be seen" in said

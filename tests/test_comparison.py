@@ -311,9 +311,13 @@ def test_table():
     accuracy = values_of(comparison, "logistic", "accuracy")
     assert table.loc["logistic", "accuracy"] == pytest.approx(accuracy.mean())
     assert table.loc["logistic", "accuracy_std"] == pytest.approx(accuracy.std(ddof=1))
+    found = comparison.intervals("accuracy", "patient_t").set_index("estimator")
+    assert table.loc["logistic", "accuracy_low"] == found.at["logistic", "low"]
+    assert table.loc["logistic", "accuracy_high"] == found.at["logistic", "high"]
     low, high = corrected_t_interval(accuracy, 1 / 2)
-    assert table.loc["logistic", "accuracy_low"] == pytest.approx(low)
-    assert table.loc["logistic", "accuracy_high"] == pytest.approx(min(high, 1))
+    found = comparison.intervals("accuracy", "corrected_t").set_index("estimator")
+    assert found.at["logistic", "low"] == pytest.approx(low)
+    assert found.at["logistic", "high"] == pytest.approx(min(high, 1))
     said = run(cv=10).table()["conclusion"]
     assert said.to_dict() == {"logistic": "better than dummy", "dummy": "worse than logistic"}
     by_loss = run(scoring=["log_loss"]).table()["log_loss"]

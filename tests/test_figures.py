@@ -104,12 +104,16 @@ def points_of(ax):
     return {n: line.get_xdata()[0] for n, line in lines_of(ax).items() if len(line.get_xdata()) < 2}
 
 
-def test_one_metric_is_means_with_corrected_intervals(comparison):
+def test_one_metric_is_means_with_intervals(comparison):
     display = MetricsDisplay.from_comparison(comparison, "accuracy")
     shown = [label.get_text() for label in display.ax_.get_yticklabels()]
     means = {name: values_of(comparison, name, "accuracy").mean() for name in shown}
     assert list(means.values()) == sorted(means.values(), reverse=True)
     assert points_of(display.ax_) == pytest.approx(means)
+    intervals = comparison.intervals("accuracy").set_index("estimator")[["low", "high"]]
+    for name, ends in zip(shown, whiskers_of(display.ax_), strict=True):
+        assert ends == pytest.approx(intervals.loc[name].tolist())
+    display = MetricsDisplay.from_comparison(comparison, "accuracy", interval="corrected_t")
     for name, ends in zip(shown, whiskers_of(display.ax_), strict=True):
         # Of three folds, one tests half as many samples as the others train on.
         expected = corrected_t_interval(values_of(comparison, name, "accuracy"), 1 / 2)

@@ -186,7 +186,7 @@ def test_groups_count_in_delong_and_warn_in_mcnemar():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"method": "t"}, "unknown method 't'; possible: corrected_t, "),
+        ({"method": "t"}, "unknown method 't'; possible: patient_t, "),
         ({"metric": "f1"}, "'f1' was not computed; there are accuracy"),
         ({"method": "mcnemar", "metric": "f1"}, "is about accuracy, not f1"),
         ({"method": "delong", "metric": "accuracy"}, "is about roc_auc, not accuracy"),
@@ -195,7 +195,7 @@ def test_groups_count_in_delong_and_warn_in_mcnemar():
         ({"rope": 0.01}, "rope belongs to method='bayesian_t'"),
         ({"alpha": 5}, "alpha must lie between 0 and 1"),
         ({"method": "delong"}, "two classes, here are 3"),
-        ({"test_ratio": -1}, "test_ratio must be above 0"),
+        ({"method": "corrected_t", "test_ratio": -1}, "test_ratio must be above 0"),
     ],
 )
 def test_bad_parameters(parameters, message):
@@ -208,7 +208,7 @@ def test_folds_that_do_not_do():
     scores = make_scores(a=0.9, b=0.8)
     with pytest.raises(ValueError, match="two estimators or more, got \\['a'\\]"):
         run(scores[scores["estimator"] == "a"])
-    with pytest.raises(ValueError, match="needs two folds or more, got 1: methods 'mcnemar'"):
+    with pytest.raises(ValueError, match="needs two folds or more, got 1: methods 'patient_t'"):
         run(scores[scores["fold"] == 0], test_ratio=1)
     holes = scores.copy()
     holes.loc[13, "value"] = np.nan

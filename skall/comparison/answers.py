@@ -12,6 +12,8 @@ from skall.wording import capitalize, count_nouns, list_words
 # Where patients are not known, a shortcut comes close if it has this share of the network's
 # distance from chance: a share that no difference between two cells would give it.
 CLOSE = 0.8
+# Where the best shortcut has this share of it, the network may have learnt the same.
+SHARE = 0.5
 # Needs no threshold, which a baseline may have in the wrong place where classes are lopsided.
 RANKING = "roc_auc"
 
@@ -62,7 +64,12 @@ def describe_best(comparison, alpha=0.05):
     has = f"has the {word}" if len(table) > 1 else "reaches"
     value = f"{best['value']:.3f}{_write_interval(best, alpha)}"
     sentences = [f"{best['estimator']} {has} {describe_metric(metric)}, {value}."]
-    return sentences + comparison.differences(metric, alpha)
+    differences = comparison.differences(metric, alpha)
+    # What was tested, and how, comes after what was found.
+    is_method = [text.startswith("Differences in") for text in differences]
+    found = [text for text, method in zip(differences, is_method, strict=True) if not method]
+    methods = [text for text, method in zip(differences, is_method, strict=True) if method]
+    return sentences + found + methods
 
 
 def _write_interval(row, alpha):
@@ -115,10 +122,13 @@ def _compare_with_best(comparison, metric, rivals, shortcuts, alpha):
     noun = _name_kind(comparison, rivals)
     named, others = describe_metric(metric), f"{best} alone reaches {means[best]:.3f}"
     if not winners:
-        return (
-            f"No {noun} is shown to beat the best shortcut in {named}: {others}, the {noun}s "
-            f"{_span(means[judged])}: the classes may be told apart without looking at the cell."
-        )
+        said = f"No {noun} is shown to beat the best shortcut in {named}: {others}, "
+        said += f"the {noun}{'s' if len(judged) > 1 else ''} {_span(means[judged])}"
+        chance = _find_chance(comparison, metric)
+        best_rival = max(sign * means[judged])
+        if sign * means[best] - sign * chance > SHARE * (best_rival - sign * chance):
+            said += ": the classes may be told apart without looking at the cell"
+        return f"{said}."
     rest = [name for name in judged if name not in winners]
     said = f"{list_words(winners)} {'beats' if len(winners) == 1 else 'beat'} every shortcut in "
     said += f"{named}: {_span(means[winners])}; the best shortcut, {others}."

@@ -1,12 +1,14 @@
 """Which differences between the estimators of a comparison are real, in words."""
 
+from skall.metrics.names import describe_metric
 from skall.statistics import summarise_differences
 from skall.statistics.held_out import choose_metric, pivot_folds
-from skall.statistics.pairs import EQUIVALENT, NO_DIFFERENCE
+from skall.statistics.pairs import EQUIVALENT, NO_DIFFERENCE, UNDECIDED
+from skall.statistics.wording import describe_undecided, describe_unseen
 
 
 def test_families(comparison, metric=None, alpha=0.05):
-    """Corrected resampled t-tests among the estimators, and of each against the baselines.
+    """Tests among the estimators, and of each against the baselines.
 
     Two families of tests, each with Holm's adjustment: a question about the networks is not to
     lose power to those about the baselines.
@@ -27,8 +29,9 @@ def test_families(comparison, metric=None, alpha=0.05):
 
     Notes
     -----
-    Folds that do not determine the metric, because they lack a class, are left out for all. An
-    estimator that has no value where others have one is in no test.
+    The tests are those that :meth:`skall.comparison.Comparison.test` makes by default. Folds that
+    do not determine the metric, because they lack a class, are left out for all. An estimator that
+    has no value where others have one is in no test.
     """
     metric = choose_metric(comparison.scores_, metric)
     known = _list_complete(comparison.scores_, metric)
@@ -115,35 +118,45 @@ def conclude(comparison, metric=None, alpha=0.05):
     known = _list_complete(comparison.scores_, metric)
     said = _relate_all(families, comparison.scores_["estimator"].unique())
     empty = f"not tested: {reason}" if reason else "nothing to compare with"
-    missing = f"not tested: {metric} has no value in some folds"
+    missing = f"not tested: {describe_metric(metric)} has no value in some folds"
     return {
-        name: _write(relations) or (empty if name in known else missing)
+        name: _write(relations, unseen=True) or (empty if name in known else missing)
         for name, relations in said.items()
     }
 
 
 def _relate_all(families, names):
-    """For each name the others by what the name is to them, as ``"better than"``."""
+    """For each name the tests by what the name is to the others, as ``"better than"``."""
     found = {name: {} for name in names}
     for tests in families:
         for row in tests.itertuples():
             a, b = row.estimator_a, row.estimator_b
             for one, other in ((a, b), (b, a)):
                 if one in found:
-                    relation = _relate(row.conclusion, one, other)
-                    found[one].setdefault(relation, []).append(other)
+                    relation = _relate(row, one, other)
+                    found[one].setdefault(relation, []).append((other, row))
     return found
 
 
-def _write(relations):
+def _write(relations, unseen=False):
+    """Relations as a text, with the differences that would not be seen."""
     order = ["better than", "worse than", f"{EQUIVALENT} to", f"{NO_DIFFERENCE} to"]
-    parts = [f"{word} {', '.join(relations[word])}" for word in order if word in relations]
+    order += [relation for relation in relations if relation not in order]
+    parts = []
+    for relation in order:
+        if relation in relations:
+            others, rows = zip(*relations[relation], strict=True)
+            parts.append(f"{relation} {', '.join(others)}")
+            if unseen and rows[0].conclusion in (NO_DIFFERENCE, UNDECIDED):
+                parts[-1] += describe_unseen(rows)
     return "; ".join(parts)
 
 
-def _relate(conclusion, one, other):
-    if conclusion == f"{one} is better than {other}":
+def _relate(row, one, other):
+    if row.conclusion == f"{one} is better than {other}":
         return "better than"
-    if conclusion == f"{other} is better than {one}":
+    if row.conclusion == f"{other} is better than {one}":
         return "worse than"
-    return f"{conclusion} to"
+    if row.conclusion == UNDECIDED:
+        return f"{describe_undecided(row)} against"
+    return f"{row.conclusion} to"

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, fields
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from shutil import get_terminal_size
 
@@ -34,6 +34,7 @@ from skall.metrics import LOWER_IS_BETTER
 from skall.statistics import average_test_ratio, test_estimators
 from skall.statistics.held_out import choose_metric
 from skall.statistics.intervals import tabulate_intervals
+from skall.statistics.left_out import HeldOut
 from skall.wording import write_spread
 
 
@@ -131,12 +132,11 @@ class Comparison(Plots, Ensembles):
         DataFrame
             Indexed by estimator. For each metric ``<metric>``, the mean over the folds;
             ``<metric>_std`` (with n - 1 in the denominator; NaN for a single fold); and the ends
-            ``<metric>_low`` and ``<metric>_high`` of the corrected t interval (see
+            ``<metric>_low`` and ``<metric>_high`` of the interval over patients (see
             :meth:`intervals`). A fold where a metric is NaN is left out of it. Then ``trainable``,
             ``epochs``, ``trials`` and ``fit_seconds`` of :meth:`budgets`, and ``conclusion``, which
-            says in words which differences are real: corrected resampled t-tests with Holm's
-            adjustment of the metric that the table is sorted by, balanced_accuracy or the first
-            where that was not asked for.
+            says in words which differences are real, by :meth:`test` of the metric that the table
+            is sorted by: balanced_accuracy, or the first where that was not asked for.
         """
         by_metric = self.scores_.groupby(["metric", "estimator"], sort=False)["value"]
         spread, columns = by_metric.std(), {}
@@ -186,15 +186,16 @@ class Comparison(Plots, Ensembles):
         """
         return describe_differences(self, metric, alpha)
 
-    def intervals(self, metrics=None, method="corrected_t", **options):
+    def intervals(self, metrics=None, method=None, **options):
         """Metrics with their intervals.
 
         Parameters
         ----------
         metrics : str or iterable of str, optional
             All that were computed by default.
-        method : {"corrected_t", "bootstrap", "exact", "wilson"}, default="corrected_t"
-            Over folds; over patients; of proportions.
+        method : {"patient_t", "corrected_t", "bootstrap", "exact", "wilson"}, optional
+            Over patients, the default; over folds, and the default where an estimator gives no
+            probabilities; over patients as they were tested; of proportions.
         **options
             As :func:`skall.statistics.intervals.tabulate_intervals`.
 
@@ -203,9 +204,8 @@ class Comparison(Plots, Ensembles):
         DataFrame
             Columns ``estimator, metric, value, low, high``.
         """
-        known = {"pos_label": self.pos_label_, "test_ratio": average_test_ratio(self.folds_)}
         return tabulate_intervals(
-            self.scores_, self.predictions_, metrics, method=method, **known | options
+            self.scores_, self.predictions_, metrics, method=method, **self._known | options
         )
 
     def budgets(self):
@@ -258,7 +258,7 @@ class Comparison(Plots, Ensembles):
     def test(
         self,
         metric=None,
-        method="corrected_t",
+        method=None,
         *,
         names=None,
         references=None,
@@ -271,9 +271,10 @@ class Comparison(Plots, Ensembles):
         ----------
         metric : str, optional
             Of those that were computed; by default the one that suits the method.
-        method : str, default="corrected_t"
-            One of :data:`skall.statistics.METHODS`; the default is the t-test corrected for
-            training parts that overlap.
+        method : str, optional
+            One of :data:`skall.statistics.METHODS`. The default is ``"patient_t"``,
+            :func:`skall.statistics.patient_t_test`, which simulations have chosen; or
+            ``"corrected_t"``, over folds, where an estimator gives no probabilities.
         names : iterable of str, optional
             The estimators to test; by default all but baselines. Each more weakens the others.
         references : iterable of str, optional
@@ -302,10 +303,16 @@ class Comparison(Plots, Ensembles):
         return test_estimators(
             self.scores_[self.scores_["estimator"].isin(names)],
             self.predictions_[self.predictions_["estimator"].isin(names)],
-            **{"metric": metric, "method": method, "pos_label": self.pos_label_},
-            **{"references": references, "rope": rope, "alpha": alpha},
-            test_ratio=average_test_ratio(self.folds_),
+            **{"metric": metric, "method": method, "references": references},
+            **{"rope": rope, "alpha": alpha},
+            **self._known,
         )
+
+    @cached_property
+    def _known(self):
+        """What tests and intervals need besides: metrics without each patient are found once."""
+        known = {"pos_label": self.pos_label_, "test_ratio": average_test_ratio(self.folds_)}
+        return known | {"held_out": HeldOut(self.scores_, self.predictions_, **known)}
 
     def report(self, path):
         """Write a page with every table and figure, and the tables beside it.

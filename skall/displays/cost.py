@@ -13,9 +13,7 @@ from skall.displays.style import (
     shorten_number,
     style_estimators,
 )
-from skall.statistics import average_test_ratio
 from skall.statistics.held_out import choose_metric, choose_names
-from skall.statistics.intervals import tabulate_intervals
 
 COSTS = {
     "macs": "multiply-accumulates per image",
@@ -26,7 +24,7 @@ COSTS = {
 
 
 class CostDisplay:
-    """A metric against what the estimators cost, with 95 % intervals over the folds.
+    """A metric against what the estimators cost, with 95 % intervals.
 
     Parameters
     ----------
@@ -94,13 +92,7 @@ class CostDisplay:
                 "it out where it is unknown"
             )
         metric = choose_metric(comparison.scores_, metric)
-        table = tabulate_intervals(
-            comparison.scores_,
-            comparison.predictions_,
-            metric,
-            names=names,
-            test_ratio=average_test_ratio(comparison.folds_),
-        )
+        table = comparison.intervals(metric, names=names)
         table["cost"] = table["estimator"].map(costs).astype(float)
         return cls(table, label, style_estimators(comparison)).plot(ax)
 

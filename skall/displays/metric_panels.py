@@ -16,9 +16,8 @@ from skall.displays.style import (
     style_estimators,
 )
 from skall.metrics import LOWER_IS_BETTER
-from skall.statistics import average_test_ratio
 from skall.statistics.held_out import choose_names
-from skall.statistics.intervals import INTERVALS, tabulate_intervals
+from skall.statistics.intervals import INTERVALS
 
 
 class MetricsDisplay:
@@ -31,7 +30,7 @@ class MetricsDisplay:
     ----------
     table : DataFrame
         From :func:`skall.statistics.intervals.tabulate_intervals`.
-    interval : str, default="corrected_t"
+    interval : str, default="patient_t"
         One of :data:`skall.statistics.intervals.INTERVALS`: what the lines are called.
     styles : dict of str to Style, optional
         By estimator; by default those of the table's order.
@@ -45,7 +44,7 @@ class MetricsDisplay:
     figure_ : matplotlib.figure.Figure
     """
 
-    def __init__(self, table, interval="corrected_t", styles=None, baselines=()):
+    def __init__(self, table, interval="patient_t", styles=None, baselines=()):
         self.table = table
         self.interval = interval
         self.styles = make_styles(table["estimator"].unique()) if styles is None else styles
@@ -58,7 +57,7 @@ class MetricsDisplay:
         metrics=None,
         *,
         names=None,
-        interval="corrected_t",
+        interval=None,
         random_state=0,
         ax=None,
     ):
@@ -72,8 +71,9 @@ class MetricsDisplay:
         names : str or iterable of str, optional
             Estimators, in this order from the top; by default all, the best of the first metric
             first.
-        interval : str, default="corrected_t"
-            One of :data:`skall.statistics.intervals.INTERVALS`.
+        interval : str, optional
+            One of :data:`skall.statistics.intervals.INTERVALS`; by default as
+            :meth:`skall.comparison.Comparison.intervals`.
         random_state : int, numpy.random.Generator or None, default=0
             Of the bootstrap.
         ax : matplotlib.axes.Axes, optional
@@ -91,19 +91,12 @@ class MetricsDisplay:
         known = comparison.scores_["metric"].unique()
         if metrics is None:
             metrics = [m for m in known if m not in LOWER_IS_BETTER] or known
-        table = tabulate_intervals(
-            comparison.scores_,
-            comparison.predictions_,
-            metrics,
-            **{"names": names, "method": interval, "pos_label": comparison.pos_label_},
-            test_ratio=average_test_ratio(comparison.folds_),
-            random_state=random_state,
-        )
+        table = comparison.intervals(metrics, interval, names=names, random_state=random_state)
         if names is not None:
             places = {name: place for place, name in enumerate(choose_names(table, names))}
             table = table.sort_values("estimator", key=lambda column: column.map(places))
         _, baselines = comparison.split_names()
-        return cls(table, interval, style_estimators(comparison), baselines).plot(ax)
+        return cls(table, interval or "patient_t", style_estimators(comparison), baselines).plot(ax)
 
     def plot(self, ax=None):
         """Draw.

@@ -34,9 +34,10 @@ def describe_facts(comparison):
         "partition": describe_partition(comparison),
         "metrics": _describe_metrics(comparison),
         "output": _describe_output(comparison),
-        "uncertainty": "Intervals: corrected resampled t over the folds (Nadeau & Bengio 2003) and "
-        "a bootstrap of groups, or of samples where no groups are known. Tests: corrected "
-        "resampled t with Holm's adjustment.",
+        "uncertainty": "Intervals and tests: Student's t over patients, or samples where patients "
+        "are not known, with the jackknife's variance and Nadeau & Bengio's correction (2003); "
+        "chosen by simulation. Tests with Holm's adjustment. Beside them intervals over the folds "
+        "(corrected resampled t) and a bootstrap of patients.",
         "performance": describe_performance(comparison, metric, rivals),
         "missing": _describe_missing(comparison),
         **describe_estimator_facts(comparison),
@@ -205,7 +206,7 @@ def _describe_missing(comparison):
 
 
 def describe_performance(comparison, metric, names):
-    """A metric of some estimators with 95 % intervals over the folds, the best first."""
+    """A metric of some estimators with 95 % intervals, the best first."""
     if not names:
         return "None."
     table = comparison.intervals(metric, names=names)
@@ -215,7 +216,7 @@ def describe_performance(comparison, metric, names):
         for row in table.itertuples()
     ]
     lower = ", lower is better" if metric in LOWER_IS_BETTER else ""
-    spread = " (95 % intervals over the folds)" if table["low"].notna().any() else ""
+    spread = " (95 % intervals)" if table["low"].notna().any() else ""
     return f"{capitalize(describe_metric(metric))}{lower}{spread}: {'; '.join(parts)}."
 
 

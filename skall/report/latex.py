@@ -31,8 +31,8 @@ def make_latex(table):
         ]
     cells.index.name = None
     caption = (
-        "Means over the folds with 95\\,\\% intervals (corrected resampled t), cut to the range of "
-        "the metric."
+        "Means over the folds with 95\\,\\% intervals ($t$ over patients), cut to the range of the "
+        "metric."
     )
     styled = cells.style.format(escape="latex")
     styled = styled.format_index(escape="latex", axis=1)

@@ -96,9 +96,9 @@ def _sort_key(value):
 
 def make_intervals(comparison):
     """Rows of each estimator and metric with every kind of interval."""
-    kinds = {"corrected_t": "over folds", "bootstrap": "over patients", "exact": "of a proportion"}
-    if comparison.predictions_["group"].isna().all():
-        kinds["bootstrap"] = "over images"
+    unit = "images" if comparison.predictions_["group"].isna().all() else "patients"
+    kinds = {"patient_t": f"over {unit}", "corrected_t": "over folds"}
+    kinds |= {"bootstrap": f"over {unit} as tested", "exact": "of a proportion"}
     tables = {}
     for method in kinds:
         try:

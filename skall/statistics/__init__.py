@@ -13,7 +13,9 @@ from skall.statistics.folds import (
     corrected_t_interval,
     corrected_t_test,
 )
+from skall.statistics.left_out import HeldOut
 from skall.statistics.pairs import METHODS, test_estimators
+from skall.statistics.patients import find_detectable, patient_t_interval, patient_t_test
 from skall.statistics.proportions import proportion_interval, proportion_intervals
 from skall.statistics.ranks import friedman_test, nemenyi_p_values
 from skall.statistics.samples import auc_interval, delong_test, mcnemar_test
@@ -22,6 +24,7 @@ from skall.statistics.wording import summarise_differences
 
 __all__ = [
     "METHODS",
+    "HeldOut",
     "adjust_holm",
     "auc_interval",
     "average_test_ratio",
@@ -30,11 +33,14 @@ __all__ = [
     "corrected_t_interval",
     "corrected_t_test",
     "delong_test",
+    "find_detectable",
     "five_by_two_f_test",
     "five_by_two_t_test",
     "friedman_test",
     "mcnemar_test",
     "nemenyi_p_values",
+    "patient_t_interval",
+    "patient_t_test",
     "proportion_interval",
     "proportion_intervals",
     "summarise_differences",

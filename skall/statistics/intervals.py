@@ -7,9 +7,12 @@ from skall.metrics import LOWER_IS_BETTER
 from skall.statistics.bootstrap import bootstrap_intervals
 from skall.statistics.folds import corrected_t_interval
 from skall.statistics.held_out import choose_metric, choose_names, tabulate_folds
+from skall.statistics.left_out import HeldOut
+from skall.statistics.patients import patient_t_interval
 from skall.statistics.proportions import proportion_intervals
 
 INTERVALS = {
+    "patient_t": "t interval over patients",
     "corrected_t": "corrected t interval over folds",
     "bootstrap": "bootstrap interval over samples or groups",
     "exact": "exact interval of a proportion of samples",
@@ -23,9 +26,10 @@ def tabulate_intervals(
     metrics=None,
     *,
     names=None,
-    method="corrected_t",
+    method=None,
     pos_label=None,
     test_ratio=None,
+    held_out=None,
     confidence_level=0.95,
     n_resamples=2000,
     random_state=0,
@@ -40,10 +44,13 @@ def tabulate_intervals(
         All that were computed by default.
     names : str or iterable of str, optional
         Estimators; all by default.
-    method : {"corrected_t", "bootstrap", "exact", "wilson"}, default="corrected_t"
-        ``"corrected_t"`` speaks of other training and test parts (:func:`corrected_t_interval`),
-        ``"bootstrap"`` of other patients (:func:`bootstrap_intervals`); the other two of other
-        samples, where the metric is a proportion of them (:func:`proportion_intervals`).
+    method : {"patient_t", "corrected_t", "bootstrap", "exact", "wilson"}, optional
+        ``"patient_t"``, the default, speaks of other patients, to train and to test on
+        (:func:`patient_t_interval`); where predictions do not hold what a metric is computed from,
+        the default is ``"corrected_t"``. That speaks of other training and test parts
+        (:func:`corrected_t_interval`), ``"bootstrap"`` of other patients to test on
+        (:func:`bootstrap_intervals`); the other two of other samples, where the metric is a
+        proportion of them (:func:`proportion_intervals`).
     pos_label : label, optional
         The positive class of two.
     test_ratio : float, optional
@@ -68,7 +75,7 @@ def tabulate_intervals(
     ValueError
         For an unknown metric, estimator or method, and for ``"corrected_t"`` without `test_ratio`.
     """
-    if method not in INTERVALS:
+    if method not in (None, *INTERVALS):
         raise ValueError(
             f"unknown interval {method!r}; possible: {', '.join(map(repr, INTERVALS))}"
         )
@@ -84,6 +91,13 @@ def tabulate_intervals(
     options = {"pos_label": pos_label, "confidence_level": confidence_level}
     if method == "corrected_t":
         found = _span_folds(folds, test_ratio, confidence_level)
+    elif method in (None, "patient_t"):
+        if held_out is None:
+            held_out = HeldOut(scores, chosen, pos_label, test_ratio)
+        found = _span_patients(folds, held_out, confidence_level)
+        if method is None and test_ratio is not None:
+            over_folds = _span_folds(folds, test_ratio, confidence_level)
+            found = found.where(found["known"], over_folds)
     elif method == "bootstrap":
         options |= {"n_resamples": n_resamples, "random_state": random_state}
         found = bootstrap_intervals(chosen, metrics, **options)
@@ -97,6 +111,20 @@ def tabulate_intervals(
     lowest, highest = np.transpose([_find_range(metric) for metric in table["metric"]])
     table["low"], table["high"] = table["low"].clip(lowest), table["high"].clip(upper=highest)
     return table
+
+
+def _span_patients(folds, held_out, confidence_level):
+    """Intervals over patients, and whether the predictions are known that they need."""
+    rows = []
+    for metric, table in folds.items():
+        for name, values in table.items():
+            left_out, ends = held_out.leave_out(name, metric), (np.nan, np.nan)
+            if left_out is not None:
+                level = {"confidence_level": confidence_level}
+                ends = patient_t_interval(values.mean(), left_out, **level)
+            rows.append((name, metric, values.mean(), *ends, left_out is not None))
+    columns = ["estimator", "metric", "value", "low", "high", "known"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _span_folds(folds, test_ratio, confidence_level):

@@ -10,11 +10,14 @@ from skall.statistics.adjustment import adjust_holm
 from skall.statistics.five_by_two import five_by_two_f_test, five_by_two_t_test
 from skall.statistics.folds import bayesian_t_test, corrected_t_test
 from skall.statistics.held_out import choose_metric, pivot_folds
+from skall.statistics.left_out import HeldOut
+from skall.statistics.patients import find_detectable, patient_t_test
 from skall.statistics.ranks import friedman_test, nemenyi_p_values
 from skall.statistics.result import PairedResult, check_level
 from skall.statistics.sample_pairs import compare_samples
 
 METHODS = {
+    "patient_t": "t-test over patients",
     "corrected_t": "corrected resampled t-test",
     "5x2cv_t": "5x2cv paired t-test",
     "5x2cv_f": "combined 5x2cv F-test",
@@ -28,6 +31,7 @@ METRIC_OF = {"mcnemar": "accuracy", "delong": "roc_auc"}
 FIVE_BY_TWO = {"5x2cv_t": five_by_two_t_test, "5x2cv_f": five_by_two_f_test}
 NO_DIFFERENCE = "no difference shown"
 EQUIVALENT = "practically equivalent"
+UNDECIDED = "cannot be decided"
 
 
 def test_estimators(
@@ -35,10 +39,11 @@ def test_estimators(
     predictions,
     *,
     metric=None,
-    method="corrected_t",
+    method=None,
     references=None,
     pos_label=None,
     test_ratio=None,
+    held_out=None,
     rope=None,
     alpha=0.05,
 ):
@@ -55,20 +60,24 @@ def test_estimators(
     metric : str, optional
         By default ``"accuracy"`` for McNemar's test and ``"roc_auc"`` for DeLong's, which take no
         other, else ``"balanced_accuracy"``, or the first one where that was not computed.
-    method : {"corrected_t", "5x2cv_t", "5x2cv_f", "mcnemar", "delong", "nemenyi", "bayesian_t"}, \
-default="corrected_t"
-        See :func:`corrected_t_test`, :func:`five_by_two_t_test`, :func:`five_by_two_f_test`,
-        :func:`mcnemar_test`, :func:`delong_test`, :func:`friedman_test`, :func:`bayesian_t_test`.
+    method : {"patient_t", "corrected_t", "5x2cv_t", "5x2cv_f", "mcnemar", "delong", "nemenyi", \
+"bayesian_t"}, optional
+        See :func:`patient_t_test`, :func:`corrected_t_test`, :func:`five_by_two_t_test`,
+        :func:`five_by_two_f_test`, :func:`mcnemar_test`, :func:`delong_test`,
+        :func:`friedman_test`, :func:`bayesian_t_test`. By default ``"patient_t"``, or
+        ``"corrected_t"`` where the predictions do not hold what the metric is computed from.
         McNemar's and DeLong's use the predictions of the first repeat; DeLong's ranks only samples
         of one fold against each other, and allows for groups where they are known.
     references : iterable of str, optional
         Test only pairs of one of these and one of the others: every network against the baselines,
         say, without the pairs among either.
     pos_label : label, optional
-        The positive class of two, for DeLong's test.
+        The positive class of two, for tests that use predictions.
     test_ratio : float, optional
         Number of test samples over number of training samples, the mean over the folds where that
         differs; ``"corrected_t"`` and ``"bayesian_t"`` need it.
+    held_out : HeldOut, optional
+        Of these scores and predictions, where it is kept; made anew by default.
     rope : float, optional
         Half the width of the Bayesian test's region of practical equivalence; 0.01 by default.
     alpha : float, default=0.05
@@ -85,6 +94,14 @@ default="corrected_t"
         difference around them, `p_value` is adjusted by itself, and `p_adjusted` not below
         Friedman's. For ``"bayesian_t"`` there are no p-values but columns ``p_a_above,
         p_equivalent, p_b_above`` with probabilities of the higher value.
+
+        For ``"patient_t"`` there are columns more: ``detectable``, the smallest true difference
+        that would be shown in four of five comparisons of this size (before the adjustment);
+        ``unit``, ``"patient"`` or, where these are not known, ``"cell"``; and ``fewest`` and
+        ``rarest``, how many of them the class has that has fewest, and which it is.
+        Where these are so few that exchanging all their predictions could not give a p-value below
+        `alpha`, and nothing is shown, the conclusion is ``"cannot be decided"``; with three or
+        fewer there is no p-value.
 
     Raises
     ------
@@ -117,18 +134,30 @@ default="corrected_t"
     names = scores["estimator"].unique().tolist()
     if len(names) < 2:
         raise ValueError(f"a test needs two estimators or more, got {names}")
-    if method not in METHODS:
+    if method not in (None, *METHODS):
         raise ValueError(f"unknown method {method!r}; possible: {', '.join(METHODS)}")
     if rope is not None and method != "bayesian_t":
         raise ValueError(f"rope belongs to method='bayesian_t' and has no part in {method!r}")
     metric = _choose_metric(scores, metric, method)
     pairs = _list_pairs(names, references)
+    if method in (None, "patient_t"):
+        if held_out is None and predictions is not None:
+            held_out = HeldOut(scores, predictions, pos_label, test_ratio)
+        lacking = _find_lacking(held_out, names, metric)
+        if lacking and method:
+            raise ValueError(
+                f"{METHODS[method]} needs predictions from which {metric} can be computed, which "
+                f"{', '.join(map(repr, lacking))} lacks: choose method='corrected_t'"
+            )
+        method = "corrected_t" if lacking else "patient_t"
     if method in METRIC_OF:
         level = {"confidence_level": 1 - alpha}
         results = compare_samples(predictions, pairs, method, pos_label=pos_label, **level)
     else:
-        folds = _tabulate(scores, metric, names)
-        if method == "nemenyi":
+        folds = _tabulate(scores, metric, names, method)
+        if method == "patient_t":
+            results = _test_patients(folds, pairs, held_out, metric, alpha)
+        elif method == "nemenyi":
             results = _test_ranks(folds, pairs, metric, alpha)
         elif method in FIVE_BY_TWO:
             results = _test_five_by_two(folds, pairs, FIVE_BY_TWO[method])
@@ -182,7 +211,7 @@ def _choose_metric(scores, metric, method):
     return choose_metric(scores, metric)
 
 
-def _tabulate(scores, metric, names):
+def _tabulate(scores, metric, names, method):
     """Values by (repeat, fold) and estimator, or an error where only some have one."""
     folds = pivot_folds(scores, metric, names)
     missing = folds.isna()
@@ -192,17 +221,39 @@ def _tabulate(scores, metric, names):
             f"{metric} of {name!r} is NaN in {missing.sum(axis=None)} places, the first is repeat "
             f"{repeat}, fold {fold}: choose another metric, fewer folds, or leave {name!r} out"
         )
-    if len(folds) < 2:
+    if not len(folds):
+        raise ValueError(f"{metric} has no value in any fold")
+    if len(folds) < 2 and method != "patient_t":
         where = (
             ""
             if len(folds) == scores.groupby(["repeat", "fold"]).ngroups
-            else (f" in which {metric} has a value: the others lack a class")
+            else f" in which {metric} has a value: the others lack a class"
         )
         raise ValueError(
             f"a test over folds needs two folds or more, got {len(folds)}{where}: methods "
-            "'mcnemar' and 'delong' compare estimators on one test part"
+            "'patient_t', 'mcnemar' and 'delong' compare estimators on one test part"
         )
     return folds
+
+
+def _find_lacking(held_out, names, metric):
+    """Estimators whose predictions do not give the metric."""
+    if held_out is None:
+        return names
+    return [name for name in names if held_out.leave_out(name, metric) is None]
+
+
+def _test_patients(folds, pairs, held_out, metric, alpha):
+    means, results = folds.mean(), []
+    for a, b in pairs:
+        left_out = held_out.leave_out(a, metric) - held_out.leave_out(b, metric)
+        result = patient_t_test(means[a] - means[b], left_out, confidence_level=1 - alpha)
+        results.append(
+            result._asdict()
+            | {"detectable": find_detectable(left_out, alpha)}
+            | {key: getattr(left_out.patients, key) for key in ("unit", "fewest", "rarest")}
+        )
+    return results
 
 
 def _test_folds(folds, pairs, method, test_ratio, rope, alpha):
@@ -252,7 +303,9 @@ def _say(row, alpha):
     else:
         shown = row.p_adjusted < alpha
     if not shown:
-        return NO_DIFFERENCE
+        # The least p-value of exchanging two estimators' predictions of n patients.
+        few = row.method == "patient_t" and 0.5 ** (row.fewest - 1) >= alpha
+        return UNDECIDED if few else NO_DIFFERENCE
     lower_wins = row.method == "nemenyi" or row.metric in LOWER_IS_BETTER
     a_wins = (row.difference < 0) == lower_wins
     better, worse = (row.estimator_a, row.estimator_b)[:: 1 if a_wins else -1]

@@ -3,8 +3,8 @@
 import numpy as np
 
 from skall.metrics.names import describe_metric
-from skall.statistics.pairs import EQUIVALENT, METHODS, NO_DIFFERENCE
-from skall.wording import list_words
+from skall.statistics.pairs import EQUIVALENT, METHODS, NO_DIFFERENCE, UNDECIDED
+from skall.wording import count_nouns, list_words
 
 
 def summarise_differences(tests, alpha=0.05):
@@ -39,7 +39,7 @@ def summarise_differences(tests, alpha=0.05):
     alike = {name: set() for name in names}
     for row in tests.itertuples():
         a, b = row.estimator_a, row.estimator_b
-        if row.conclusion in (NO_DIFFERENCE, EQUIVALENT):
+        if row.conclusion in (NO_DIFFERENCE, EQUIVALENT, UNDECIDED):
             alike[a].add(b)
             alike[b].add(a)
         else:
@@ -52,13 +52,60 @@ def summarise_differences(tests, alpha=0.05):
             sentences.append(f"{winner} is better than {list_words(losers)} ({_describe(rows)}).")
     for group in _find_cliques(alike):
         among = tests["estimator_a"].isin(group) & tests["estimator_b"].isin(group)
-        equivalent = (tests["conclusion"][among] == EQUIVALENT).all()
-        verb = "are practically equivalent" if equivalent else "cannot be told apart"
-        numbers = _describe_alike([*tests[among].itertuples()], alpha)
-        sentences.append(f"{list_words(group)} {verb} ({numbers}).")
-    if (tests["conclusion"] == NO_DIFFERENCE).any():
+        rows = [*tests[among].itertuples()]
+        numbers = _describe_alike(rows, alpha)
+        sentences.append(f"{_describe_group(group, rows)} ({numbers}){describe_unseen(rows)}.")
+    if (tests["conclusion"] == NO_DIFFERENCE).any() and "detectable" not in tests:
         sentences.append("A difference that is not shown may still be there.")
     return sentences
+
+
+def _describe_group(group, rows):
+    """What is said of estimators that are alike."""
+    names = list_words(group)
+    if rows[0].conclusion == UNDECIDED:
+        return f"Whether {names} differ {describe_undecided(rows[0])}"
+    if all(row.conclusion == EQUIVALENT for row in rows):
+        return f"{names} are practically equivalent"
+    return f"{names} cannot be told apart"
+
+
+def describe_undecided(row):
+    """Why a test cannot decide.
+
+    Parameters
+    ----------
+    row : namedtuple
+        Of a table from :func:`test_estimators` by the test over patients.
+
+    Returns
+    -------
+    str
+        As ``"cannot be decided with 3 patients of class healthy"``.
+    """
+    return f"{UNDECIDED} with {count_nouns(row.fewest, row.unit)} of class {row.rarest}"
+
+
+def describe_unseen(rows):
+    """Which differences would not be seen.
+
+    Parameters
+    ----------
+    rows : list of namedtuple
+        Of a table from :func:`test_estimators`.
+
+    Returns
+    -------
+    str
+        As ``": a difference below 0.210 would not be seen"``; empty where that is not known.
+    """
+    sizes = [getattr(row, "detectable", np.nan) for row in rows]
+    # What would be written as 0.000 is the error of predictions that are all alike.
+    sizes = [size for size in sizes if 0.0005 <= size < np.inf]
+    if not sizes:
+        return ""
+    span = " to ".join(dict.fromkeys(f"{size:.3f}" for size in (min(sizes), max(sizes))))
+    return f": a difference below {span} would not be seen"
 
 
 def _introduce(tests, alpha):
@@ -72,7 +119,10 @@ def _introduce(tests, alpha):
     article = "" if method in ("mcnemar", "delong", "nemenyi") else "the "
     adjusted = "; p-values are adjusted for the number of pairs, intervals are not"
     note = f"alpha = {alpha:g}{adjusted if len(tests) > 1 and method != 'nemenyi' else ''}"
-    return f"{what} in {metric}, by {article}{METHODS[method]} ({note})."
+    named = METHODS[method]
+    if method == "patient_t" and tests["unit"].iloc[0] == "cell":
+        named = "t-test over cells, each taken for a patient, as these are not known"
+    return f"{what} in {metric}, by {article}{named} ({note})."
 
 
 def _describe(rows):
@@ -97,6 +147,8 @@ def _describe_alike(rows, alpha):
         said = f"probability of equivalence {_write_least(surely, rows)}"
     else:
         said = f"p {_write_least(min(row.p_adjusted for row in rows), rows)}"
+        if np.isnan(rows[0].p_adjusted):
+            said = "too few for a test"
     if len(rows) > 1:
         return f"differences up to {largest:.3f}{_name_unit(rows)}; {said}"
     size = f"difference {rows[0].difference:.3f}{_name_unit(rows)}"
