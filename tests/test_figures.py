@@ -157,12 +157,15 @@ def test_metrics_show_higher_is_better_by_default_and_what_has_no_value():
     assert [len(whiskers_of(ax)) for ax in display.ax_] == [3, 3, 2]
 
 
-def test_metrics_of_a_single_fold_have_no_interval():
+def test_metrics_of_a_single_fold_have_intervals_over_patients():
     comparison = make_comparison()
     first = [t[t["fold"] == 0] for t in (comparison.scores_, comparison.predictions_)]
     folds = comparison.folds_[:1]
     single = replace(comparison, scores_=first[0], predictions_=first[1], folds_=folds)
     display = MetricsDisplay.from_comparison(single, "accuracy")
+    assert (display.table["low"] < display.table["value"]).all()
+    assert len(points_of(display.ax_)) == len(whiskers_of(display.ax_)) == 3
+    display = MetricsDisplay.from_comparison(single, "accuracy", interval="corrected_t")
     assert display.table[["low", "high"]].isna().all(axis=None)
     assert len(points_of(display.ax_)) == 3 and whiskers_of(display.ax_) == []
 

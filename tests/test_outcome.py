@@ -94,8 +94,9 @@ def test_one_split_is_tested_on_what_was_held_out():
     rows = comparison.predictions_[comparison.predictions_["estimator"] == "good"]
     right = (rows["proba_1"] > 0.5) == (rows["y_true"] == 1)
     classes = [part for _, part in right.groupby(rows["y_true"])]
-    # The variance of a mean of two recalls, and as much for training on as many.
-    error = np.sqrt(2 * sum(stats.sem(part) ** 2 for part in classes)) / 2
+    # The jackknife's variance of a mean of two recalls, and as much for training on as many.
+    variances = [stats.sem(part) ** 2 * len(part) / (len(part) - 1) for part in classes]
+    error = np.sqrt(2 * sum(variances)) / 2
     half = error * stats.t.isf(0.025, min(map(len, classes)) - 1)
     assert row["balanced_accuracy"] - row["balanced_accuracy_low"] == pytest.approx(half)
     assert row["balanced_accuracy_high"] - row["balanced_accuracy"] == pytest.approx(half)

@@ -26,10 +26,8 @@ class Patients:
         Column of `weights` for each row of predictions: rows of one fold, class and patient.
     weights : ndarray of shape (1 + n_left_out, n_cells)
         First of all patients, then without each. Every fold counts the same in every class.
-    factors : ndarray of shape (n_left_out,)
-        What the squares of the changes count in the variance.
     freedom : float
-        Degrees of freedom of that variance.
+        Degrees of freedom of the variance.
     parts : dict of int to DataFrame
         By repeat the ``class``, ``fold`` and ``share`` in the mean of the class, indexed by who is
         left out; no repeat where some have several classes or folds.
@@ -46,7 +44,6 @@ class Patients:
 
     cells: np.ndarray
     weights: np.ndarray
-    factors: np.ndarray
     freedom: float
     parts: dict
     n_patients: int
@@ -208,13 +205,10 @@ def plan_patients(rows, inflation):
     n_blocks = blocks.max() + 1
     block_shares = np.stack([np.bincount(blocks, row, n_blocks) for row in shares])
     without = blocks[sizes["patient"]] != np.arange(n_blocks)[:, None]
-    counts = (block_shares > 0).sum(axis=1)
-    n_alike = np.where(block_shares > 0, counts[:, None], 0).max(axis=0)
     return Patients(
         cells=cells,
         # Precisions are quotients of counts that are taken as 1 at least.
         weights=np.vstack([np.ones(len(sizes)), without]) * weights / weights.min(),
-        factors=(n_alike - 1) / n_alike,
         freedom=min(find_freedom(row[row > 0]) for row in block_shares),
         parts=_list_parts(
             sizes.assign(block=blocks[sizes["patient"]], share=sizes["size"] / of_part)

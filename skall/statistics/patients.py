@@ -15,7 +15,8 @@ def scale_deviations(shares):
     """What the squared deviations of a class's patients count in the jackknife's variance [1]_.
 
     Leaving out a patient with the share v of its class moves the class's mean by v / (1 - v) times
-    the patient's deviation from it.
+    the patient's deviation from it. The squares are added up as they are, which in the mean is not
+    below the variance; the usual factor (n - 1) / n would let it be.
 
     Parameters
     ----------
@@ -35,11 +36,10 @@ def scale_deviations(shares):
     Examples
     --------
     >>> scale_deviations(np.array([0.25, 0.25, 0.25, 0.25])).round(4).tolist()
-    [0.0833, 0.0833, 0.0833, 0.0833]
+    [0.1111, 0.1111, 0.1111, 0.1111]
     """
-    n = len(shares)
     with np.errstate(divide="ignore"):
-        return (n - 1) / n * (shares / (1 - shares)) ** 2 if n > 1 else np.full(1, np.inf)
+        return (shares / (1 - shares)) ** 2
 
 
 def find_freedom(shares):
@@ -113,7 +113,7 @@ class LeftOut:
         changes = np.where(np.abs(self.changes) < 1e-12, 0, self.changes)
         if not np.isfinite(changes).all():
             return np.nan
-        return float(np.sqrt(self.patients.inflation * (self.patients.factors @ changes**2)))
+        return float(np.sqrt(self.patients.inflation * (changes @ changes)))
 
 
 def patient_t_interval(value, left_out, *, confidence_level=0.95):
