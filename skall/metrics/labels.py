@@ -63,7 +63,9 @@ def _mcc(weighted):
         of_truth += n**2 - (truth**2).sum(axis=1)
         of_predicted += n**2 - (predicted**2).sum(axis=1)
     # 0 where one class alone is predicted, which says nothing of the truth.
-    values = np.nan_to_num(divide(covariance, np.sqrt(of_truth * of_predicted)))
+    # Weights that are no whole numbers leave a rest of rounding, which may be below 0.
+    spread = np.sqrt(np.maximum(of_truth * of_predicted, 0))
+    values = np.nan_to_num(divide(covariance, spread))
     return _need_all(weighted, np.where(of_truth > 0, values, np.nan))
 
 
