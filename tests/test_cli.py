@@ -44,7 +44,7 @@ def test_without_data(few_cells, tmp_path, capsys):
     out = tmp_path / "report"
     assert main(["compare", *TINY, "--out", str(out)]) == 0
     captured = capsys.readouterr()
-    assert "balanced_accuracy" in captured.out
+    assert "balanced accuracy" in captured.out
     assert "timm/test_resnet" in captured.out
     assert "24 synthetic cells of 8 patients" in captured.err
     command = captured.out.strip().splitlines()[-1].strip()

@@ -31,6 +31,7 @@ from skall.comparison.tabulation import (
 from skall.displays.figures import draw_folds
 from skall.displays.style import style_estimators
 from skall.metrics import LOWER_IS_BETTER
+from skall.metrics.names import describe_metric
 from skall.statistics import average_test_ratio, test_estimators
 from skall.statistics.held_out import choose_metric
 from skall.statistics.intervals import tabulate_intervals
@@ -428,7 +429,7 @@ class Comparison(Plots, Ensembles):
             name: [write_spread(row[metric], row[f"{metric}_std"]) for metric in metrics]
             for name, row in table.iterrows()
         }
-        frame = pd.DataFrame(cells, index=metrics).T
+        frame = pd.DataFrame(cells, index=[describe_metric(metric) for metric in metrics]).T
         text = frame.to_string(line_width=get_terminal_size((100, 24)).columns)
         answers = [sentence for part in self.summary().values() for sentence in part]
         return "\n".join([*answers, *self.flags(), "", text])
