@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from skall import compare
@@ -59,6 +60,14 @@ def test_the_rest_goes_on(failed):
     assert len(kept) == 4 * 12 and kept["value"].notna().all()
     held_out = failed.predictions_.merge(failures, on=keys)
     assert held_out["proba_0"].isna().all() and (held_out["y_true"] == Y[held_out["sample"]]).all()
+
+
+def test_the_best_has_every_fold():
+    """Whatever the one fold says that an estimator of two has left."""
+    with pytest.warns(UserWarning, match=r"failed"):
+        comparison = run({"dull": DummyClassifier(), "frail": Fragile(X[:1])})
+    assert comparison.table().index[0] == "frail"
+    assert comparison.summary()["best"][0].startswith("dull reaches balanced accuracy, 0.500")
 
 
 def test_what_failed_is_said(failed):

@@ -52,12 +52,19 @@ def describe_best(comparison, alpha=0.05):
     Returns
     -------
     list of str
+
+    Notes
+    -----
+    The mean of an estimator that failed in some folds is of the others alone: where another one
+    has every fold, it is not called the best.
     """
     metric = choose_metric(comparison.scores_)
     rivals, _ = comparison.split_names()
     if not rivals:
         return []
-    table = comparison.intervals(metric, names=rivals, confidence_level=1 - alpha)
+    failed = {*comparison.failures_["estimator"]}
+    judged = [name for name in rivals if name not in failed] or rivals
+    table = comparison.intervals(metric, names=judged, confidence_level=1 - alpha)
     best, word = table.iloc[0], "lowest" if metric in LOWER_IS_BETTER else "highest"
     if np.isnan(best["value"]):
         return [f"{capitalize(describe_metric(metric))} has no value for {list_words(rivals)}."]
