@@ -83,7 +83,7 @@ def test_summary_counts_patients():
         "14 patients stand behind it (ALL: 11 patients, 110 cells; healthy: 3 patients, 150 "
         "cells).",
         "The smallest share of a test part is 0 patients and 0 cells of class healthy.",
-        "The patient with the most cells has 50 % of them.",
+        "The patient with the most cells has 50 % of them; one has 87 % of those of class healthy.",
     ]
 
 

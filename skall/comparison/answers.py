@@ -228,8 +228,16 @@ def describe_patients(comparison):
     return [
         f"{total} stand behind it ({'; '.join(counts)}).",
         _describe_smallest(comparison),
-        f"The patient with the most cells has {100 * share:.0f} % of them.",
+        f"The patient with the most cells has {100 * share:.0f} % of them; "
+        f"{_describe_main(samples)}.",
     ]
+
+
+def _describe_main(samples):
+    """The class that has most of its cells from one patient, and how many."""
+    sizes = samples.groupby(["y_true", "group"]).size()
+    shares = (sizes / sizes.groupby(level="y_true").transform("sum")).groupby(level="y_true").max()
+    return f"one has {100 * shares.max():.0f} % of those of class {shares.idxmax()}"
 
 
 def _describe_smallest(comparison):
