@@ -73,7 +73,7 @@ def test_differences_as_sentences():
     assert sentences[0].startswith("Differences in balanced accuracy, by the t-test over cells")
     assert any(re.match(r"(good|alike) is better than blind", text) for text in sentences)
     assert sentences[-1] == (
-        "Against the baselines, by the same test: good, alike: better than dummy; "
+        "Against the baselines: good, alike: better than dummy; "
         "blind: no difference shown to dummy."
     )
 

@@ -276,7 +276,7 @@ def test_command_line(folder, tmp_path, capsys):
         *("index.html", "table.csv", "table.tex", "predictions.csv", "model_card.md")
     }
     out = capsys.readouterr().out
-    assert "index.html" in out and "no difference shown to" in out
+    assert "index.html" in out and "cannot be decided with" in out
     assert main(["report", str(folder), "--json"]) == 0
     results = json.loads(capsys.readouterr().out)
     assert results["estimators"][NETWORK]["accuracy"].keys() == {

@@ -71,12 +71,9 @@ def describe_best(comparison, alpha=0.05):
     has = f"has the {word}" if len(table) > 1 else "reaches"
     value = f"{best['value']:.3f}{_write_interval(best, alpha)}"
     sentences = [f"{best['estimator']} {has} {describe_metric(metric)}, {value}."]
+    # How it was tested stands among the facts.
     differences = comparison.differences(metric, alpha)
-    # What was tested, and how, comes after what was found.
-    is_method = [text.startswith("Differences in") for text in differences]
-    found = [text for text, method in zip(differences, is_method, strict=True) if not method]
-    methods = [text for text, method in zip(differences, is_method, strict=True) if method]
-    return sentences + found + methods
+    return sentences + [text for text in differences if not text.startswith("Differences in ")]
 
 
 def _write_interval(row, alpha):

@@ -93,7 +93,7 @@ def _describe_against(tests, rivals):
         # As of one that failed in some folds.
         alike.setdefault(_write(said[name]) or "not tested", []).append(name)
     return [
-        "Against the baselines, by the same test: "
+        "Against the baselines: "
         + "; ".join(f"{', '.join(names)}: {text}" for text, names in alike.items())
         + "."
     ]
