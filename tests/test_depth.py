@@ -353,7 +353,7 @@ def test_costs_are_measured_in_files_that_need_a_depth(cells):
         write_tiff(path, tifffile.imread(path)[..., 1] / np.float32(16))
     comparison = compare_cells(cells, 8)
     assert len(comparison.failures_) == 0
-    assert (comparison.resources_["predict_ms"] > 0).all()
+    assert (comparison.budgets()["predict_ms"] > 0).all()
 
 
 def test_the_command_line_takes_a_depth(cells, tmp_path, capsys):
