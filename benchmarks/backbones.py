@@ -9,10 +9,10 @@ builds one otherwise, is what it is run for; a test says so.
 import csv
 from pathlib import Path
 
-from skall.catalogue import COLUMNS, TABLE
-from skall.files import write_file
-from skall.registry import is_shipped, list_backbones
-from skall.summary import describe_backbone
+from skall.backbones.catalogue import COLUMNS, TABLE
+from skall.backbones.registry import is_shipped, list_backbones
+from skall.network.summary import describe_backbone
+from skall.persistence.files import write_file
 
 
 def main():
@@ -28,7 +28,7 @@ def main():
             writer.writeheader()
             writer.writerows(rows)
 
-    write_file(Path(__file__).parents[1] / "skall" / TABLE, write)
+    write_file(Path(__file__).parents[1] / "skall" / "backbones" / TABLE, write)
 
 
 if __name__ == "__main__":

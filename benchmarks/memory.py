@@ -27,7 +27,7 @@ from processor import name_processor
 from reporting import name_results
 
 from skall import compare, tune_allocator
-from skall.cache import IN_PROCESS
+from skall.cache.memory import IN_PROCESS
 from skall.comparison.costs import measure_peak_memory
 
 LIMIT = 3e9

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 from ratios import BOUNDS, read_bounds
 
-from skall.registry import get_backbone
+from skall.backbones.registry import get_backbone
 
 # Without these a file is none of results.
 COLUMNS = {

@@ -5,7 +5,7 @@ memory format by turns, and writes the rows of this device's capability into the
 `precision="auto"` follows. A family whose differences are within the noise gets the default.
 
     python benchmarks/precision.py                # prints what it finds
-    python benchmarks/precision.py --write        # and writes it into skall/precision.csv
+    python benchmarks/precision.py --write        # and writes it into skall/network/precision.csv
 """
 
 import argparse
@@ -21,14 +21,20 @@ from options import choose_backbones, positive
 from torch import nn
 
 from skall import tune_allocator
-from skall.acceleration import accelerate
-from skall.construction import build_extractor, measure_features
-from skall.device import resolve_device
-from skall.heads import make_head
-from skall.network import Network
-from skall.precision import MEMORY_FORMATS, Numerics, name_capability, name_family, read_table
+from skall.network.construction import build_extractor, measure_features
+from skall.network.device import resolve_device
+from skall.network.folding import accelerate
+from skall.network.heads import make_head
+from skall.network.network import Network
+from skall.network.precision import (
+    MEMORY_FORMATS,
+    Numerics,
+    name_capability,
+    name_family,
+    read_table,
+)
 
-TABLE = Path(__file__).parents[1] / "skall" / "precision.csv"
+TABLE = Path(__file__).parents[1] / "skall" / "network" / "precision.csv"
 COLUMNS = ["family", "capability", "precision", "memory_format", "speedup", "source"]
 # One of each family.
 NETWORKS = (
@@ -165,7 +171,7 @@ def main(argv=None):
     add("--image-size", type=positive, default=224, metavar="N")
     add("--batch-size", type=positive, default=16, metavar="N")
     add("--rounds", type=positive, default=5, metavar="N", help="turns of all ways (default: 5)")
-    add("--write", action="store_true", help="change skall/precision.csv")
+    add("--write", action="store_true", help="change skall/network/precision.csv")
     arguments = parser.parse_args(argv)
     device = resolve_device(arguments.device)
     tune_allocator()

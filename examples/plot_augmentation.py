@@ -20,9 +20,9 @@ import matplotlib.pyplot as plt
 import torch
 from torchvision.transforms import v2
 
-from skall.augmentation import make_augmentation
 from skall.datasets import make_blood_cells
-from skall.randomness import seeded
+from skall.environment.randomness import seeded
+from skall.preprocessing.augmentation import make_augmentation
 
 cells = make_blood_cells(80, n_patients=8, image_size=64, random_state=0)
 own = v2.Compose([v2.RandomHorizontalFlip(), v2.ColorJitter(hue=0.05, saturation=0.3)])

@@ -11,18 +11,18 @@ __version__ = version("skall")
 
 # Where each public name lives; imported at first use, so that `import skall` stays quick.
 _HOMES = {
-    "Backbone": "skall.backbone",
+    "Backbone": "skall.backbones.backbone",
     "CNNClassifier": "skall.classifier",
     "CNNFeatures": "skall.features",
     "Comparison": "skall.comparison",
-    "HandcraftedFeatures": "skall.handcrafted",
+    "HandcraftedFeatures": "skall.features",
     "ImagePreprocessor": "skall.preprocessing",
     "StainNormalizer": "skall.preprocessing",
     "compare": "skall.comparison",
     "get_estimator": "skall.classifier",
-    "list_backbones": "skall.registry",
+    "list_backbones": "skall.backbones.registry",
     "load": "skall.classifier",
-    "tune_allocator": "skall.allocator",
+    "tune_allocator": "skall.environment.allocator",
 }
 _MODULES = ("datasets", "metrics", "statistics", "testing")
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from skall.cli import main
+from skall.cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,13 +12,13 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 
+from skall.backbones.registry import get_backbone
 from skall.classifier import CNNClassifier
 from skall.classifier.parameters import VALUES
-from skall.complete_folds import CompleteGroupKFold, CompleteKFold, ThinnedFolds
-from skall.extras import import_extra
-from skall.parameters import check_values
-from skall.randomness import draw_seed
-from skall.registry import get_backbone
+from skall.environment.extras import import_extra
+from skall.environment.randomness import draw_seed
+from skall.model_selection.complete_folds import CompleteGroupKFold, CompleteKFold, ThinnedFolds
+from skall.validation.constraints import check_values
 
 # What each strategy samples from beside lists, told by a method.
 DISTRIBUTIONS = {"grid": (), "halving": ("rvs",), "optuna": ("to_external_repr",)}
@@ -61,8 +61,9 @@ def make_search(
     scoring : str or callable, default="balanced_accuracy"
         As in scikit-learn; the larger the better.
     grouped : bool, default=False
-        Split with :class:`~skall.complete_folds.CompleteGroupKFold`, by the groups that ``fit`` is
-        given, instead of :class:`~skall.complete_folds.CompleteKFold`.
+        Split with :class:`~skall.model_selection.complete_folds.CompleteGroupKFold`, by the
+        groups that ``fit`` is given, instead of
+        :class:`~skall.model_selection.complete_folds.CompleteKFold`.
         ``search.fit(X, y, groups=groups)`` brings them to this split;
         :func:`skall.routing.fit_with_groups` also to the estimator's own ``fit``, which needs them
         for early stopping.
@@ -134,7 +135,7 @@ def _make_halving(estimator, space, trials, options):
 class HalvingSearch(HalvingRandomSearchCV):
     """A halving search that judges by whole test parts, also where samples are the resource.
 
-    Parameters as there; see :class:`~skall.complete_folds.ThinnedFolds`.
+    Parameters as there; see :class:`~skall.model_selection.complete_folds.ThinnedFolds`.
     """
 
     # scikit-learn's hook for the rounds, each of which has its own splitter.

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from skall.backbones.registry import get_backbone
 from skall.classifier import CNNClassifier, load
 from skall.datasets import make_blood_cells
-from skall.features import CNNFeatures
-from skall.randomness import seeded
-from skall.registry import get_backbone
+from skall.environment.randomness import seeded
+from skall.features.cnn import CNNFeatures
 
 
 def check_backbone(name, *, image_size=None):

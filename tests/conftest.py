@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 import torch
 
-from skall import precision
+from skall.network import precision
 
 PROCESSORS = ("own", "float32", "bfloat16")
 

@@ -14,17 +14,17 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from skall import CNNClassifier, CNNFeatures, list_backbones, load, row_blocks
-from skall.acceleration import accelerate, fold_normalisation
-from skall.cache import IN_PROCESS
+from skall.backbones.registry import get_backbone
+from skall.cache.memory import IN_PROCESS
 from skall.classifier import holding, loop, net, reading
 from skall.classifier.training import CellDataset
-from skall.construction import build_extractor, compose_stages
 from skall.datasets import make_blood_cells
-from skall.feature_rows import ArrayRows, FileRows, LateRows
-from skall.precision import Numerics, choose_numerics, name_capability, read_table
-from skall.randomness import seeded
-from skall.registry import get_backbone
-from skall.trunk import FeatureExtractor, normalise
+from skall.environment.randomness import seeded
+from skall.features.feature_rows import ArrayRows, FileRows, LateRows
+from skall.network.construction import build_extractor, compose_stages
+from skall.network.folding import accelerate, fold_normalisation
+from skall.network.precision import Numerics, choose_numerics, name_capability, read_table
+from skall.network.trunk import FeatureExtractor, normalise
 
 pytestmark = pytest.mark.numerics
 
@@ -218,7 +218,9 @@ def test_the_last_of_several_predictions_brings_the_network_home(monkeypatch, ke
     fitted = fit(keep_on_device=keep_on_device)
     moves = []
     monkeypatch.setattr(net, "resolve_device", lambda device: torch.device("meta"))
-    monkeypatch.setattr("skall.device.move", lambda module, device: moves.append(device.type))
+    monkeypatch.setattr(
+        "skall.network.device.move", lambda module, device: moves.append(device.type)
+    )
     monkeypatch.setattr(fitted, "_choose_numerics", lambda device: None)
     with fitted._on_device():
         with fitted._on_device():
@@ -362,7 +364,7 @@ def test_rows_beyond_the_memory_lie_in_a_file():
 def test_training_from_a_file_changes_nothing(params, monkeypatch):
     params = {"backbone": "alexnet", "memory": None, **params}
     expected = fit(**params).predict_proba(CELLS.data)
-    monkeypatch.setattr("skall.feature_rows.MOST_BYTES", 1000)
+    monkeypatch.setattr("skall.features.feature_rows.MOST_BYTES", 1000)
     np.testing.assert_array_equal(fit(**params).predict_proba(CELLS.data), expected)
 
 
@@ -596,7 +598,7 @@ def table(monkeypatch):
     ]
     names = ("family", "capability", "precision", "memory_format")
     rows = [dict(zip(names, row, strict=True)) for row in rows]
-    monkeypatch.setattr("skall.precision.read_table", lambda: rows)
+    monkeypatch.setattr("skall.network.precision.read_table", lambda: rows)
     return rows
 
 
@@ -616,12 +618,12 @@ def table(monkeypatch):
     ],
 )
 def test_the_table_decides(table, monkeypatch, precision, backbone, capability, expected):
-    monkeypatch.setattr("skall.precision.name_capability", lambda device: capability)
+    monkeypatch.setattr("skall.network.precision.name_capability", lambda device: capability)
     assert choose_numerics(precision, backbone, CPU) == Numerics(*expected)
 
 
 def test_the_decision_is_recorded(table, monkeypatch, tmp_path):
-    monkeypatch.setattr("skall.precision.name_capability", lambda device: "cpu")
+    monkeypatch.setattr("skall.network.precision.name_capability", lambda device: "cpu")
     net = fit()
     assert (net.precision_, net.memory_format_) == ("float32", "contiguous")
     net.save(tmp_path)

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 
-from skall import cli
+from skall.cli import commands
 from skall.comparison import Comparison
 from skall.comparison.missing import describe_silent
 from skall.metrics import compute_metrics
 from skall.metrics.names import describe_metric
-from skall.wording import list_words
+from skall.statistics.sentences import list_words
 
 NETWORK = {"baseline": False, "network": {"trained": "all", "macs": 1}}
 SCORING = ["balanced_accuracy", "mcc", "roc_auc"]
@@ -127,7 +127,7 @@ def test_answers_come_first_in_the_terminal_and_in_json(capsys):
     positive, patients = make_patients([10] * 14, 7)
     comparison = make_comparison(positive, patients, scoring=["balanced_accuracy", "roc_auc"])
     assert repr(comparison).startswith(comparison.summary()["best"][0])
-    cli._print_json(comparison)
+    commands._print_json(comparison)
     printed = json.loads(capsys.readouterr().out)
     assert printed["summary"] == comparison.summary()
 

@@ -11,10 +11,10 @@ from skorch.callbacks import Callback
 from torchvision.transforms import v2
 
 from skall import CNNClassifier
-from skall.augmentation import PRESETS, Preset, View, make_augmentation
-from skall.cache import IN_PROCESS
+from skall.cache.memory import IN_PROCESS
 from skall.datasets import make_blood_cells
-from skall.randomness import seeded
+from skall.environment.randomness import seeded
+from skall.preprocessing.augmentation import PRESETS, Preset, View, make_augmentation
 
 CELLS = make_blood_cells(20, n_patients=4, image_size=32, random_state=0)
 X = CELLS.data

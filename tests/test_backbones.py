@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from skall.backbone import Backbone
 from skall.backbones import shipped
-from skall.construction import build_extractor
-from skall.registry import GROUP, get_backbone
-from skall.trunk import TrunkPart
-from skall.weights import CLASSIFIERS
+from skall.backbones.backbone import Backbone
+from skall.backbones.registry import GROUP, get_backbone
+from skall.backbones.weights import CLASSIFIERS
+from skall.network.construction import build_extractor
+from skall.network.trunk import TrunkPart
 
 SHIPPED = sorted(entry.name for entry in entry_points(group=GROUP) if entry.dist.name == "skall")
 # Whole networks of a few million parameters; the others are built with slow tests only.

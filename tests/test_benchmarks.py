@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
+from skall.backbones.weights import build_trunk
 from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
-from skall.weights import build_trunk
 
 pytestmark = pytest.mark.thorough
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

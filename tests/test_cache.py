@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from skall import CNNFeatures, ImagePreprocessor, cache
-from skall.cache import IN_PROCESS, Store, get_store
+from skall.cache.memory import IN_PROCESS, Store, get_store
 from skall.datasets import make_blood_cells
-from skall.trunk import FeatureExtractor
+from skall.network.trunk import FeatureExtractor
 
 CELLS = make_blood_cells(12, n_patients=4, image_size=48, random_state=0)
 

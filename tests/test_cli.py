@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from skall import CNNClassifier, __version__, list_backbones
-from skall.cli import main
+from skall.cli.commands import main
+from skall.cli.options import format_value, parse_value
 from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
-from skall.options import format_value, parse_value
 
 TINY = [*["--backbones", "timm/test_resnet", "--image-size", "32", "--max-epochs", "1"], "--cv=2"]
 
@@ -23,7 +23,7 @@ TINY = [*["--backbones", "timm/test_resnet", "--image-size", "32", "--max-epochs
 def few_cells(monkeypatch):
     """A synthetic set that is quick to learn."""
     few = {"n_samples": 24, "n_patients": 8, "image_size": 32, "random_state": 0}
-    monkeypatch.setattr("skall.cli.SYNTHETIC_CELLS", few)
+    monkeypatch.setattr("skall.cli.commands.SYNTHETIC_CELLS", few)
 
 
 @pytest.fixture
@@ -200,8 +200,8 @@ def test_errors_after_the_training_are_no_mistakes(few_cells, monkeypatch):
 
 def test_exit_status_of_an_error():
     script = (
-        "import sys, skall.disk_cache\nfrom skall.cli import main\n"
-        "skall.disk_cache.open_cache = lambda folder: None + 1\nsys.exit(main(['cache', 'folder']))"
+        "import sys, skall.cache.disk\nfrom skall.cli.commands import main\n"
+        "skall.cache.disk.open_cache = lambda folder: None + 1\nsys.exit(main(['cache', 'folder']))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
@@ -248,7 +248,7 @@ def test_images_without_patients(tmp_path, capsys):
 
 def test_backbones(monkeypatch, capsys):
     names = ["resnet18", "broken", "efficientnet_b7"]
-    monkeypatch.setattr("skall.catalogue.list_backbones", lambda: names)
+    monkeypatch.setattr("skall.backbones.catalogue.list_backbones", lambda: names)
     assert main(["backbones"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[2].split() == [
@@ -267,7 +267,7 @@ def test_backbones(monkeypatch, capsys):
 def test_backbones_fit_a_terminal_and_need_no_torch():
     # torch alone takes longer to import than the two seconds that the whole command may.
     script = (
-        "import sys\nfrom skall.cli import main\nmain(['backbones'])\n"
+        "import sys\nfrom skall.cli.commands import main\nmain(['backbones'])\n"
         "print([name for name in ('torch', 'torchvision', 'timm') if name in sys.modules])"
     )
     done = subprocess.run(
@@ -280,7 +280,7 @@ def test_backbones_fit_a_terminal_and_need_no_torch():
 
 def test_help_is_quick():
     script = (
-        "import sys\nfrom skall.cli import main\n"
+        "import sys\nfrom skall.cli.commands import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
         "print('torch' in sys.modules, 'sklearn' in sys.modules)"
     )

@@ -23,14 +23,14 @@ from sklearn.preprocessing import FunctionTransformer
 
 import skall
 from skall import CNNClassifier, CNNFeatures, ImagePreprocessor, compare, load
-from skall.cache import IN_PROCESS
-from skall.cli import main
+from skall.cache.disk import open_cache
+from skall.cache.memory import IN_PROCESS
+from skall.cli.commands import main
 from skall.comparison.caching import KEEPERS, cached_in
 from skall.datasets import make_blood_cells
-from skall.disk_cache import open_cache
+from skall.features.shortcuts import ShortcutFeatures
 from skall.images import rows
-from skall.shortcuts import ShortcutFeatures
-from skall.trunk import FeatureExtractor
+from skall.network.trunk import FeatureExtractor
 
 pytestmark = pytest.mark.numerics
 

@@ -10,11 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skall import CNNClassifier, CNNFeatures, compare
-from skall.cache import IN_PROCESS, get_store, without_cache
+from skall.cache.memory import IN_PROCESS, get_store, without_cache
 from skall.comparison.costs import measure_latency
 from skall.datasets import make_blood_cells
 from skall.images.rows import ArrayImages
-from skall.recycling import SPARE
+from skall.network.recycling import SPARE
 
 CELLS = make_blood_cells(24, n_patients=8, image_size=32, random_state=0)
 TINY = {"weights": None, "image_size": 32, "max_epochs": 2, "random_state": 0}
@@ -47,10 +47,10 @@ def clock(monkeypatch):
     """A second for an image read, ten for a pass of a frozen trunk, a tenth for one of the rest."""
     clock = Clock()
     time = SimpleNamespace(perf_counter=clock.perf_counter)
-    for module in ("skall.shared_work", "skall.comparison.costs"):
+    for module in ("skall.cache.shared_time", "skall.comparison.costs"):
         monkeypatch.setattr(f"{module}.time", time)
     monkeypatch.setattr(ArrayImages, "open", clock.slow_down(ArrayImages.open, 1.0))
-    for module, seconds in (("skall.extraction", 10.0), ("skall.classifier.loop", 0.1)):
+    for module, seconds in (("skall.features.extraction", 10.0), ("skall.classifier.loop", 0.1)):
         target = f"{module}.run_halved"
         function = sys.modules[module].run_halved
         monkeypatch.setattr(target, clock.slow_down(function, seconds))

@@ -20,11 +20,11 @@ from skall import (
     compare,
     get_estimator,
 )
-from skall.cli import main
+from skall.cli.commands import main
 from skall.datasets import make_blood_cells
+from skall.features.shortcuts import ShortcutFeatures
 from skall.images import as_images
 from skall.images.depth import DepthWarning
-from skall.shortcuts import ShortcutFeatures
 
 CELL = make_blood_cells(2, n_patients=2, image_size=24, random_state=0).data[0]
 GREY = CELL[..., 1]

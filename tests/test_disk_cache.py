@@ -22,13 +22,13 @@ from skall import (
     row_blocks,
     versions,
 )
-from skall.cache import get_store
-from skall.cli import main
+from skall.cache.disk import LEDGER, MAX_BYTES, SETTINGS, DiskStore, open_cache
+from skall.cache.memory import get_store
+from skall.cli.commands import main
 from skall.datasets import make_blood_cells
-from skall.disk_cache import LEDGER, MAX_BYTES, SETTINGS, DiskStore, open_cache
 from skall.images.rows import FileImages
-from skall.row_blocks import run_halved
-from skall.trunk import FeatureExtractor
+from skall.network.blocks import run_halved
+from skall.network.trunk import FeatureExtractor
 
 CELLS = make_blood_cells(24, n_patients=4, image_size=48, random_state=0)
 TINY = {"weights": None, "image_size": 32, "random_state": 0}
@@ -79,7 +79,9 @@ def test_features_of_another_device_are_computed_anew(paths, tmp_path, monkeypat
     held = len(store)
     features.fit_transform(paths)
     assert len(store) == held
-    monkeypatch.setattr("skall.extraction.describe_device", lambda device: f"another {device}")
+    monkeypatch.setattr(
+        "skall.features.extraction.describe_device", lambda device: f"another {device}"
+    )
     features.fit_transform(paths)
     assert len(store) == held + 24
 
@@ -137,7 +139,7 @@ def test_processes_that_start_together_divide_the_images(paths, tmp_path, monkey
         shutil.copytree(tmp_path / "a", tmp_path / "c", dirs_exist_ok=True)
         return run_halved(*args)
 
-    monkeypatch.setattr("skall.extraction.run_halved", run)
+    monkeypatch.setattr("skall.features.extraction.run_halved", run)
     expected.append(extract(tmp_path / "c"))
     np.testing.assert_array_equal(expected[0], expected[1])
     np.testing.assert_array_equal(expected[0], expected[2])
@@ -261,7 +263,7 @@ def test_processes_keep_to_the_limit_together(tmp_path):
     script = """
 import sys
 import numpy as np
-from skall.disk_cache import DiskStore
+from skall.cache.disk import DiskStore
 
 DiskStore._salt = b"no torch, which takes seconds to import"
 store, name = DiskStore(sys.argv[1]), sys.argv[2]
@@ -350,7 +352,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_file(tmp_path):
     script = """
 import resource, signal, sys
 import numpy as np
-from skall.disk_cache import DiskStore
+from skall.cache.disk import DiskStore
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

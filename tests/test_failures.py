@@ -10,7 +10,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from skall import compare
-from skall.cli import main
+from skall.cli.commands import main
 from skall.comparison import Comparison
 
 X, Y = make_classification(60, random_state=0)
@@ -192,7 +192,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     """Exit status 1, a sentence that names the estimators, and the results of the others."""
 
     few = {"n_samples": 24, "n_patients": 8, "image_size": 32, "random_state": 0}
-    monkeypatch.setattr("skall.cli.SYNTHETIC_CELLS", few)
+    monkeypatch.setattr("skall.cli.commands.SYNTHETIC_CELLS", few)
     command = ["compare", "--backbones", "timm/test_resnet", "--cv", "2", "--out", str(tmp_path)]
     command += ["--image-size", "32", "--max-epochs", "2", "--lr", "1e30"]
     assert main([*command, "--json", "--quiet"]) == 1

@@ -12,17 +12,17 @@ from sklearn.model_selection import LeaveOneGroupOut, PredefinedSplit, Stratifie
 from sklearn.pipeline import make_pipeline
 
 from skall import compare, get_estimator
-from skall.cli import main
+from skall.cli.commands import main
 from skall.comparison import Comparison, copies
 from skall.comparison.cautions import list_cautions
 from skall.comparison.copies import find_copies
 from skall.comparison.folds import derive_seed, make_folds
 from skall.datasets import load_folder
 from skall.images import as_images
+from skall.model_selection.splitting import deal
 from skall.report.facts import describe_partition
 from skall.routing import fit_with_groups
 from skall.search import make_search
-from skall.splitting import deal
 
 # Of 14 patients one is nearly half of the set, and three are healthy.
 SIZES = [400, 20, 30, 200, 10, 50, 60, 70, 80, 90, 100, 5, 7, 15]

@@ -11,9 +11,9 @@ from sklearn.pipeline import make_pipeline
 
 from skall import Comparison, ImagePreprocessor, compare
 from skall.datasets import load_all_idb1, load_cells
+from skall.features.shortcuts import ShortcutFeatures
 from skall.images import as_images
 from skall.images.formats import read_picture
-from skall.shortcuts import ShortcutFeatures
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
 N = 12

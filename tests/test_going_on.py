@@ -7,7 +7,7 @@ import pytest
 from skorch.callbacks import Callback, EpochScoring
 
 from skall import CNNClassifier, load
-from skall.cache import IN_PROCESS
+from skall.cache.memory import IN_PROCESS
 from skall.datasets import make_blood_cells
 
 pytestmark = pytest.mark.numerics

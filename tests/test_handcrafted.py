@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skall import CNNClassifier, HandcraftedFeatures, compare
-from skall.cache import IN_PROCESS
+from skall.cache.memory import IN_PROCESS
 from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
 

@@ -6,8 +6,8 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from skall import CNNClassifier, compare
-from skall.labels import read_labels
 from skall.routing import fit_with_groups
+from skall.validation.labels import read_labels
 
 NUMBERS, TEXTS, TRUTHS = [1, 0, 1, 0], ["b", "a", "b", "a"], [True, False, True, False]
 KINDS = [

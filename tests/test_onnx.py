@@ -28,8 +28,8 @@ from skall import CNNClassifier, load
 from skall.classifier import exporting, runtimes
 from skall.datasets import make_blood_cells
 from skall.images.rows import Images
-from skall.precision import Numerics
-from skall.row_blocks import BLOCK
+from skall.network.blocks import BLOCK
+from skall.network.precision import Numerics
 
 pytestmark = pytest.mark.numerics
 

@@ -11,8 +11,8 @@ import pytest
 from sklearn.model_selection import StratifiedGroupKFold, cross_validate
 
 from skall import CNNFeatures, catalogue, get_estimator, list_backbones
+from skall.backbones.registry import GROUP
 from skall.datasets import make_blood_cells
-from skall.registry import GROUP
 from skall.testing import check_backbone
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "plugin_tinynet"

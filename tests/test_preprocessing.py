@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 
 from skall import CNNFeatures, ImagePreprocessor, StainNormalizer
-from skall.cache import Store
+from skall.cache.memory import Store
 from skall.datasets import load_cells, make_blood_cells
 from skall.images import as_images
 from skall.preprocessing.colour import balance_grey_world, from_lab, to_lab

@@ -25,7 +25,7 @@ from skall.comparison.fingerprint import describe_call
 from skall.comparison.folds import make_folds
 from skall.comparison.record import Record
 from skall.datasets import make_blood_cells
-from skall.precision import Numerics
+from skall.network.precision import Numerics
 
 SCRIPT = """
 import sys, time

@@ -10,12 +10,12 @@ from safetensors.torch import save_file
 from sklearn.model_selection import cross_validate
 
 from skall import CNNClassifier, CNNFeatures, construction, extraction
-from skall.cache import IN_PROCESS
+from skall.backbones.weights import build_trunk
+from skall.cache.memory import IN_PROCESS
 from skall.datasets import make_blood_cells
-from skall.feature_rows import ArrayRows
-from skall.precision import Numerics
-from skall.recycling import Spare, forget
-from skall.weights import build_trunk
+from skall.features.feature_rows import ArrayRows
+from skall.network.precision import Numerics
+from skall.network.recycling import Spare, forget
 
 pytestmark = pytest.mark.numerics
 
@@ -164,11 +164,13 @@ def test_a_trunk_stays_where_it_is_while_another_thread_uses_it(file, monkeypatc
         return rows
 
     # A device that this machine need not have, and nothing brought there.
-    monkeypatch.setattr("skall.features.resolve_device", lambda device: torch.device("cuda"))
-    monkeypatch.setattr("skall.features.choose_numerics", lambda *args: Numerics())
-    monkeypatch.setattr("skall.features.make_key", lambda *args: None)
-    monkeypatch.setattr("skall.features.extract_features", extract)
-    monkeypatch.setattr("skall.device.move", lambda module, device: moves.append(device.type))
+    monkeypatch.setattr("skall.features.cnn.resolve_device", lambda device: torch.device("cuda"))
+    monkeypatch.setattr("skall.features.cnn.choose_numerics", lambda *args: Numerics())
+    monkeypatch.setattr("skall.features.cnn.make_key", lambda *args: None)
+    monkeypatch.setattr("skall.features.cnn.extract_features", extract)
+    monkeypatch.setattr(
+        "skall.network.device.move", lambda module, device: moves.append(device.type)
+    )
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(features.transform, CELLS.data[:2])
         pool.submit(features.transform, CELLS.data[:1]).result()

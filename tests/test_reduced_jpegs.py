@@ -6,7 +6,7 @@ from PIL import Image, ImageOps
 from test_pictures import UPRIGHT
 
 from skall import ImagePreprocessor
-from skall.cache import Store
+from skall.cache.memory import Store
 from skall.datasets import make_blood_cells
 from skall.images import as_images
 from skall.images.pixels import convert_to_rgb

@@ -5,14 +5,14 @@ import sys
 import pytest
 from torch import nn
 
-from skall.backbone import Backbone
-from skall.registry import GROUP, get_backbone, list_backbones
+from skall.backbones.backbone import Backbone
+from skall.backbones.registry import GROUP, get_backbone, list_backbones
 
 MODULES = {
     "good_plugin": """
 from torch import nn
 
-from skall.backbone import Backbone
+from skall.backbones.backbone import Backbone
 
 def build(weights):
     if weights is not None:

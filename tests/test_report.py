@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from skall import CNNFeatures, compare, get_estimator
-from skall.cli import main
+from skall.cli.commands import main
 from skall.comparison import Comparison
 from skall.comparison.tabulation import FAILURE
 from skall.datasets import make_blood_cells

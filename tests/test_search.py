@@ -27,9 +27,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skall import CNNClassifier, compare
 from skall.comparison.candidates import BASELINES
-from skall.complete_folds import CompleteGroupKFold, CompleteKFold
 from skall.datasets import make_blood_cells
 from skall.metrics import scorers
+from skall.model_selection.complete_folds import CompleteGroupKFold, CompleteKFold
 from skall.routing import fit_with_groups
 from skall.search import OptunaSearch, make_search
 

@@ -9,11 +9,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skall import compare
-from skall.cache import IN_PROCESS
+from skall.cache.memory import IN_PROCESS
 from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
+from skall.features.shortcuts import SHORTCUTS, ShortcutFeatures, find_images
 from skall.images.pixels import convert_to_rgb
-from skall.shortcuts import SHORTCUTS, ShortcutFeatures, find_images
 
 
 def measure(kind, image):

@@ -6,10 +6,10 @@ import torch
 from sklearn.base import clone
 
 from skall import CNNClassifier, get_estimator
-from skall.catalogue import read_table
+from skall.backbones.catalogue import read_table
+from skall.backbones.registry import get_backbone, is_shipped, list_backbones
 from skall.datasets import make_blood_cells
-from skall.registry import get_backbone, is_shipped, list_backbones
-from skall.summary import describe_backbone
+from skall.network.summary import describe_backbone
 
 # Vinod et al. (IJSREM 09/05, 2025): trainable, non-trainable, optimizer. The third column is what
 # our trunks have more (or less) than the Keras ports that were counted there.

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from skall import weights as module
-from skall.backbone import Backbone
-from skall.registry import get_backbone
-from skall.weights import build_trunk, export, read_weights
+from skall.backbones import weights as module
+from skall.backbones.backbone import Backbone
+from skall.backbones.registry import get_backbone
+from skall.backbones.weights import build_trunk, export, read_weights
 
 NAME = "timm/test_resnet"
 

@@ -13,7 +13,7 @@ from contestants.folding import find_pairs, fold_batch_norm, fold_pairs
 from contestants.inputs import list_files, read_decoded, split_folds
 from contestants.networks import Classifier, FromBytes, make_head, pool
 from contestants.timing import Timer
-from skall.weights import build_trunk
+from skall.backbones.weights import build_trunk
 
 TRUNK_LR, HEAD_LR, WEIGHT_DECAY = 1e-4, 1e-3, 0.01
 

@@ -15,8 +15,8 @@ from contestants.inputs import list_files, read_decoded
 from contestants.networks import Classifier, FromBytes
 from contestants.timing import Timer, scale_up
 from contestants.tutorial import make_folder, predict, train_epoch
-from skall.cache import IN_PROCESS
-from skall.row_blocks import choose_pass_size
+from skall.cache.memory import IN_PROCESS
+from skall.network.blocks import choose_pass_size
 
 # Repetitions of the part of the tutorial loop that is scaled up.
 PARTS = 5

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from skall.registry import get_backbone
-from skall.weights import build_trunk
+from skall.backbones.registry import get_backbone
+from skall.backbones.weights import build_trunk
 
 DROPOUT = 0.2
 

@@ -9,9 +9,9 @@ from sklearn.model_selection import cross_validate
 import skall
 from contestants.inputs import list_files, read_decoded
 from contestants.timing import Timer
-from skall.cache import IN_PROCESS
-from skall.precision import choose_numerics
-from skall.recycling import forget
+from skall.cache.memory import IN_PROCESS
+from skall.network.precision import choose_numerics
+from skall.network.recycling import forget
 
 
 def make_estimator(task, **params):

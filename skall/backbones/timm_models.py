@@ -10,7 +10,7 @@ from urllib.request import getproxies
 import torch
 from torch import nn
 
-from skall.backbone import Backbone
+from skall.backbones.backbone import Backbone
 from skall.backbones.stages import split_stages
 
 PREFIX = "timm/"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from skall.backbone import Backbone
+from skall.backbones.backbone import Backbone
 from skall.backbones.stages import split_stages
 
 _BUILD_OPTIONS = {"inception_v3": {"aux_logits": False, "init_weights": True}}

@@ -11,7 +11,9 @@ from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skall.cache import get_store
+from skall.backbones.registry import get_backbone
+from skall.cache.memory import get_store
+from skall.cache.shared_time import SHARED_TIME
 from skall.classifier.net import CellNet, TrainingStopped
 from skall.classifier.parameters import check_names, check_parameters
 from skall.classifier.persistence import save_classifier
@@ -19,17 +21,15 @@ from skall.classifier.reading import make_prediction_set, make_training_set
 from skall.classifier.targets import check_sample_weight, check_targets, weigh_classes
 from skall.classifier.tasks import EpochTasks
 from skall.classifier.training import CellDataset, gather_rows
-from skall.construction import build_extractor, compose_stages, measure_features
-from skall.device import resolve_device
-from skall.groups import check_groups
-from skall.heads import make_head, pooling_of
+from skall.environment.randomness import draw_seed, seeded
 from skall.images.inputs import check_images
-from skall.labels import read_labels
-from skall.network import Network, find_fixed
-from skall.randomness import draw_seed, seeded
-from skall.registry import get_backbone
-from skall.shared_work import SHARED_TIME
-from skall.summary import summarize
+from skall.network.construction import build_extractor, compose_stages, measure_features
+from skall.network.device import resolve_device
+from skall.network.heads import make_head, pooling_of
+from skall.network.network import Network, find_fixed
+from skall.network.summary import summarize
+from skall.validation.groups import check_groups
+from skall.validation.labels import read_labels
 
 # Parameters that a network is built from, which training that goes on cannot change.
 STRUCTURE = ("backbone", "weights", "trainable", "head", "dropout", "image_size")
@@ -68,9 +68,9 @@ class CNNClassifier(EpochTasks, CellNet):
     augment : {None, "talupuri2025", "vinod2025"} or transform, default=None
         Random changes of the training images, drawn for each image at each epoch:
         ``"talupuri2025"`` rotates, flips, scales and crops, ``"vinod2025"`` rotates, flips, scales
-        and changes the brightness, as :data:`skall.augmentation.PRESETS` has them; or a transform
-        of :mod:`torchvision.transforms.v2`. That is called with one image at a time, a uint8
-        tensor ``(3, image_size, image_size)``, and gives uint8 or floats in [0, 1]; the backbone
+        and changes the brightness, as :data:`skall.preprocessing.augmentation.PRESETS` has
+        them; or a transform of :mod:`torchvision.transforms.v2`. That is called with one image at
+        a time, a uint8 tensor ``(3, image_size, image_size)``, and gives uint8 or floats in [0, 1]; the backbone
         normalises them itself. Validation and prediction never see it.
     augment_views : int, default=1
         With ``trainable="head"``, how many random views of each image are drawn; their features
@@ -115,8 +115,8 @@ class CNNClassifier(EpochTasks, CellNet):
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         What the trunk is computed in; its weights, their updates and the head stay float32.
         ``"auto"`` is bfloat16 where a table of measurements, see
-        :func:`skall.precision.choose_numerics`, says that it is faster for the family of the
-        backbone on such a device, else float32.
+        :func:`skall.network.precision.choose_numerics`, says that it is faster for the family of
+        the backbone on such a device, else float32.
     memory : {"auto", None}, path or joblib.Memory, default="auto"
         ``"auto"`` keeps decoded images, and the features of a frozen trunk, in this process, 1 GB
         at most (``skall.cache.IN_PROCESS`` shows and clears them), and in :func:`skall.compare`
@@ -158,7 +158,7 @@ class CNNClassifier(EpochTasks, CellNet):
         With early stopping, the epoch whose weights are kept, counted from 1 in the last training.
     image_size_ : int
         Height and width, in pixels, that images are brought to.
-    module_ : skall.network.Network
+    module_ : skall.network.network.Network
     history_ : skorch.history.History
     history_frame_ : pandas.DataFrame
     device_ : torch.device
@@ -520,7 +520,7 @@ class CNNClassifier(EpochTasks, CellNet):
         return "torch" if self._session is None else self._session.runtime
 
     def summary(self):
-        """Size of the network; see :func:`skall.summary.summarize`.
+        """Size of the network; see :func:`skall.network.summary.summarize`.
 
         Returns
         -------

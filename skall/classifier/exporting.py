@@ -10,9 +10,9 @@ from torch.nn.functional import interpolate
 import skall
 from skall.classifier.runtimes import Session
 from skall.datasets import make_blood_cells
-from skall.extras import import_extra
-from skall.precision import Numerics
-from skall.randomness import seeded
+from skall.environment.extras import import_extra
+from skall.environment.randomness import seeded
+from skall.network.precision import Numerics
 
 TOLERANCE = 1e-4
 # Logits have no scale of their own, and tell where the network is certain of one class.

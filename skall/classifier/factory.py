@@ -1,9 +1,9 @@
 """Where classifiers come from: a backbone's name, or the files of a fitted one."""
 
+from skall.backbones.registry import get_backbone
 from skall.classifier.estimator import CNNClassifier
 from skall.classifier.persistence import decode_params, read_folder, read_model, restore
 from skall.classifier.runtimes import Session, check_runtime
-from skall.registry import get_backbone
 
 
 def get_estimator(name, **params):

@@ -7,21 +7,21 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from skall.acceleration import accelerate
-from skall.augmentation import make_augmentation
+from skall.cache.shared_time import SHARED_TIME
 from skall.classifier.stopping import MovingAverage, copy_state
 from skall.classifier.training import RowBatches, take_batch
-from skall.extraction import make_probe
-from skall.read_ahead import read_ahead
-from skall.recycling import describe_state
-from skall.row_blocks import (
+from skall.features.extraction import make_probe
+from skall.images.prefetch import read_ahead
+from skall.network.blocks import (
     BLOCK,
     choose_multiple,
     choose_pass_size,
     run_halved,
     run_padded,
 )
-from skall.shared_work import SHARED_TIME
+from skall.network.folding import accelerate
+from skall.network.recycling import describe_state
+from skall.preprocessing.augmentation import make_augmentation
 
 
 class MadeParts:

@@ -15,9 +15,9 @@ from skall.classifier.loop import EpochLoop, MadeParts
 from skall.classifier.parameters import check_names, list_parameters
 from skall.classifier.schedule import WarmUp, make_schedule
 from skall.classifier.stopping import BestEpoch
-from skall.device import Stay, move, resolve_device
-from skall.packing import PackedState
-from skall.precision import choose_numerics
+from skall.network.device import Stay, move, resolve_device
+from skall.network.precision import choose_numerics
+from skall.persistence.pickling import PackedState
 
 HEAD_LR = 1e-3
 TRUNK_LR = 1e-4

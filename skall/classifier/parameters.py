@@ -8,9 +8,16 @@ import torch
 from sklearn.callback import FitCallback
 from torch import nn
 
-from skall.augmentation import PRESETS
 from skall.classifier.schedule import SCHEDULES
-from skall.parameters import NETWORK_VALUES, check_values, integer, one_of, or_none, real
+from skall.preprocessing.augmentation import PRESETS
+from skall.validation.constraints import (
+    NETWORK_VALUES,
+    check_values,
+    integer,
+    one_of,
+    or_none,
+    real,
+)
 
 COMPONENTS = (
     *("optimizer", "lr_schedule", "criterion"),

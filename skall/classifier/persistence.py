@@ -16,8 +16,8 @@ from skorch.history import History
 
 import skall
 from skall.classifier.exporting import export_model
-from skall.files import write_file
-from skall.randomness import draw_seed, seeded
+from skall.environment.randomness import draw_seed, seeded
+from skall.persistence.files import write_file
 
 FORMAT = 1
 WEIGHTS_FILE = "weights.safetensors"

@@ -7,15 +7,15 @@ from functools import partial
 import numpy as np
 import torch
 
-from skall.augmentation import View
-from skall.cache import get_store
+from skall.cache.memory import get_store
+from skall.cache.shared_time import SHARED_TIME
 from skall.classifier.holding import Held, hold
 from skall.classifier.inner_split import hold_out, split_by_user
 from skall.classifier.training import CellDataset
-from skall.construction import make_key
-from skall.extraction import extract_features
+from skall.features.extraction import extract_features
 from skall.images.rows import FileImages
-from skall.shared_work import SHARED_TIME
+from skall.network.construction import make_key
+from skall.preprocessing.augmentation import View
 
 
 def make_prediction_set(net, images):

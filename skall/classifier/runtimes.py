@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import torch
 
-from skall.extras import import_extra
-from skall.row_blocks import BLOCK, choose_multiple, run_padded
+from skall.environment.extras import import_extra
+from skall.network.blocks import BLOCK, choose_multiple, run_padded
 
 RUNTIMES = ("torch", "onnxruntime", "openvino")
 

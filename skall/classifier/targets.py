@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 
-from skall.labels import read_labels
+from skall.validation.labels import read_labels
 
 
 def check_targets(estimator, y, n_samples, classes=None):

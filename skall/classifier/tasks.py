@@ -8,8 +8,8 @@ from skorch.history import History
 
 from skall.classifier.net import CellNet, TrainingStopped
 from skall.classifier.stopping import BestEpoch, copy_state
-from skall.device import Stay
-from skall.randomness import seeded
+from skall.environment.randomness import seeded
+from skall.network.device import Stay
 
 
 class EpochTasks(CallbackSupportMixin):

@@ -119,7 +119,7 @@ class CellDataset(Dataset):
     read : callable
         ``read(items)`` returns a tensor with the images or features of these items.
     kind : {"images", "features"}
-        The argument of :class:`~skall.network.Network` that takes them.
+        The argument of :class:`~skall.network.network.Network` that takes them.
     targets : ndarray of int64, shape (n,)
         Index of each item's class; -1 where there is none.
     weights : ndarray of float64, shape (n,), optional

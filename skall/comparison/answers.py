@@ -7,7 +7,7 @@ from skall.metrics import LOWER_IS_BETTER
 from skall.metrics.names import describe_metric
 from skall.statistics import adjust_holm
 from skall.statistics.held_out import choose_metric
-from skall.wording import capitalize, count_nouns, list_words
+from skall.statistics.sentences import capitalize, count_nouns, list_words
 
 # Where patients are not known, a shortcut comes close if it has this share of the network's
 # distance from chance: a share that no difference between two cells would give it.

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from skall.classifier import CNNClassifier
 from skall.comparison.parts import find_last, list_parts
-from skall.features import CNNFeatures
+from skall.features.cnn import CNNFeatures
 from skall.images.transformer import ImageTransformer
 from skall.preprocessing import StainNormalizer
 

@@ -12,15 +12,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skall.backbones.weights import check_weights
 from skall.classifier import CNNClassifier, get_estimator
 from skall.classifier.parameters import check_parameters
 from skall.classifier.targets import weigh_classes
 from skall.comparison.caching import list_readers
 from skall.comparison.parts import list_parts
-from skall.device import resolve_device
-from skall.shortcuts import SHORTCUTS, ShortcutFeatures
-from skall.summary import sketch_network
-from skall.weights import check_weights
+from skall.features.shortcuts import SHORTCUTS, ShortcutFeatures
+from skall.network.device import resolve_device
+from skall.network.summary import sketch_network
 
 DUMMY = "dummy"
 BASELINES = (DUMMY, *SHORTCUTS)
@@ -34,7 +34,8 @@ def make_baselines(shortcuts):
     Parameters
     ----------
     shortcuts : bool
-        Add a logistic regression for each of :data:`skall.shortcuts.SHORTCUTS`, which need images.
+        Add a logistic regression for each of
+        :data:`skall.features.shortcuts.SHORTCUTS`, which need images.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from skall.comparison.classes import list_lacking
 from skall.comparison.copies import find_copies
 from skall.comparison.folds import list_parted
 from skall.datasets.cnmc_names import ORIGINAL
-from skall.wording import list_words
+from skall.statistics.sentences import list_words
 
 # How many pairs of copies a sentence names.
 MOST_NAMED = 3

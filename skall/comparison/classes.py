@@ -4,8 +4,8 @@ from numbers import Integral
 
 import numpy as np
 
-from skall.splitting import count_holders, find_largest, list_missing
-from skall.wording import count_nouns
+from skall.model_selection.splitting import count_holders, find_largest, list_missing
+from skall.statistics.sentences import count_nouns
 
 # How many folds are advised at most to who has not asked for a number.
 MOST_ADVISED = 10

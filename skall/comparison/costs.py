@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import _safe_indexing
 
-from skall.cache import IN_PROCESS, without_cache
+from skall.cache.memory import IN_PROCESS, without_cache
+from skall.cache.shared_time import SHARED_TIME
+from skall.features.shortcuts import find_images
 from skall.images.formats import UnreadableImageError
-from skall.recycling import SPARE
-from skall.row_blocks import BLOCK
-from skall.shared_work import SHARED_TIME
-from skall.shortcuts import find_images
+from skall.network.blocks import BLOCK
+from skall.network.recycling import SPARE
 
 # Seconds after which no further prediction is timed.
 BUDGET = 0.1
@@ -63,9 +63,9 @@ class FitCosts:
 def measure_latency(predict, X, depth=None):
     """Milliseconds that a prediction takes for an image.
 
-    Always 16 images, a block of :mod:`skall.row_blocks`, are predicted together: decoded before,
-    and with nothing read from a cache, so that a frozen trunk counts as well. The first pass
-    prepares what is made at a first prediction; of those after it, the quickest counts.
+    Always 16 images, a block of :mod:`skall.network.blocks`, are predicted together: decoded
+    before, and with nothing read from a cache, so that a frozen trunk counts as well. The first
+    pass prepares what is made at a first prediction; of those after it, the quickest counts.
 
     Parameters
     ----------

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
-from skall.allocator import tune_allocator
 from skall.comparison.caching import cached_in
 from skall.comparison.evaluation import evaluate_fold
 from skall.comparison.failures import check_error_score, check_some_succeeded, make_failure
@@ -18,6 +17,7 @@ from skall.comparison.record import Record
 from skall.comparison.tracking import make_tracker
 from skall.comparison.tuning import prepare
 from skall.comparison.workers import alone_in_process, check_backend
+from skall.environment.allocator import tune_allocator
 from skall.images.depth import DepthWarning
 
 
@@ -66,7 +66,7 @@ def compare(
         An integer means :class:`~sklearn.model_selection.StratifiedKFold` or, with groups,
         :class:`~sklearn.model_selection.StratifiedGroupKFold`, shuffled from `random_state`. Where
         the latter leaves a part without a class though groups could be dealt otherwise, it is
-        dealt again, see :func:`skall.splitting.deal`, and a note says how.
+        dealt again, see :func:`skall.model_selection.splitting.deal`, and a note says how.
     repeats : int, default=1
         How often an integer `cv` deals the samples anew. The first repeat has `random_state` as
         its seed, repeat r ``numpy.random.SeedSequence([random_state, r]).generate_state(1)[0]``;
@@ -105,7 +105,7 @@ def compare(
         Add ``dummy``, which predicts the frequencies of the training labels. Where X are images
         (not flattened), also add logistic regressions of what a network may go by instead of the
         cell: ``mean colour``, ``image size``, ``border only`` and ``foreground area``, see
-        :class:`skall.shortcuts.ShortcutFeatures`.
+        :class:`skall.features.shortcuts.ShortcutFeatures`.
     depth : int, optional
         Bits of a sample that are used, where files have more than 8, as 12; see
         :class:`~skall.CNNClassifier`. It is that of every estimator of skall, here and within

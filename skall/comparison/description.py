@@ -8,14 +8,14 @@ from numbers import Integral
 import torch
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from skall.backbones.registry import get_backbone
 from skall.classifier import CNNClassifier
 from skall.comparison.fingerprint import describe_value
 from skall.comparison.parts import find_networks
-from skall.device import resolve_device
-from skall.precision import choose_numerics
-from skall.registry import get_backbone
-from skall.summary import measure_backbone, summarize
-from skall.versions import PACKAGES, list_versions
+from skall.environment.versions import PACKAGES, list_versions
+from skall.network.device import resolve_device
+from skall.network.precision import choose_numerics
+from skall.network.summary import measure_backbone, summarize
 
 # Parameters that hold estimators, which are described themselves.
 PARTS = ("steps", "transformer_list", "transformers", "estimators")

@@ -8,6 +8,7 @@ import torch
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
+from skall.cache.shared_time import SHARED_TIME
 from skall.classifier import CNNClassifier
 from skall.comparison.caching import list_readers
 from skall.comparison.costs import FitCosts, measure_latency
@@ -15,7 +16,6 @@ from skall.comparison.parts import find_last, find_search
 from skall.metrics import compute_metrics
 from skall.metrics.columns import spread_columns
 from skall.routing import fit_with_groups
-from skall.shared_work import SHARED_TIME
 
 
 @contextmanager

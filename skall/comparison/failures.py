@@ -5,7 +5,7 @@ from traceback import format_exception_only
 import numpy as np
 import pandas as pd
 
-from skall.wording import list_words
+from skall.statistics.sentences import list_words
 
 # Of each estimator, in a sentence.
 MOST_FOLDS = 5

@@ -7,12 +7,12 @@ from importlib.metadata import packages_distributions
 
 import joblib
 
+from skall.backbones.registry import describe_source
 from skall.comparison.parts import find_networks, list_parts
-from skall.device import describe_device, resolve_device
+from skall.environment.versions import list_versions
 from skall.images.rows import FileImages
-from skall.precision import choose_numerics
-from skall.registry import describe_source
-from skall.versions import list_versions
+from skall.network.device import describe_device, resolve_device
+from skall.network.precision import choose_numerics
 
 # Modules whose packages are named once for all, or that have none.
 _KNOWN = {"skall", "sklearn", "skorch", "imblearn", "torch", "torchvision", "numpy", "builtins"}

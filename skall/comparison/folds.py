@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skall.comparison.classes import MissingClassError, check_classes
-from skall.splitting import Dealing, deal, find_largest
+from skall.model_selection.splitting import Dealing, deal, find_largest
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Fold:
     split_seed : int or None
         The seed that the folds of the repeat were dealt from; None where they were given.
     by_group : bool
-        Whether they were dealt by numbers of groups, see :class:`skall.splitting.Dealing`.
+        Whether they were dealt by numbers of groups, see
+        :class:`skall.model_selection.splitting.Dealing`.
     """
 
     repeat: int
@@ -72,7 +73,7 @@ def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0, allow_missing_classe
     groups : ndarray of shape (n_samples,), optional
         Samples of one group stay together.
     cv : int, splitter or iterable of (train, test)
-        An integer means the folds of :func:`skall.splitting.deal`: those of
+        An integer means the folds of :func:`skall.model_selection.splitting.deal`: those of
         :class:`~sklearn.model_selection.StratifiedKFold`, shuffled, or with groups of
         :class:`~sklearn.model_selection.StratifiedGroupKFold` where these have every class.
     repeats : int, default=1

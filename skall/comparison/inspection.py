@@ -8,11 +8,11 @@ from contextlib import suppress
 import numpy as np
 from sklearn.base import clone
 
-from skall.cache import get_store
+from skall.cache.memory import get_store
 from skall.comparison.caching import list_readers
+from skall.features.shortcuts import SHORTCUTS, measure_shortcuts
 from skall.images.depth import DepthWarning
 from skall.images.formats import UnreadableImageError
-from skall.shortcuts import SHORTCUTS, measure_shortcuts
 
 # Names of files that a message lists.
 MOST_NAMED = 3

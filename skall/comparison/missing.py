@@ -3,7 +3,7 @@
 import numpy as np
 
 from skall.metrics.names import describe_metric
-from skall.wording import capitalize, count_nouns, list_words
+from skall.statistics.sentences import capitalize, count_nouns, list_words
 
 # Folds that a sentence names one by one.
 MOST_NAMED = 6

@@ -5,7 +5,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 from skall.classifier import CNNClassifier
-from skall.features import CNNFeatures
+from skall.features.cnn import CNNFeatures
 
 
 def list_parts(estimator, kinds=object):

@@ -42,11 +42,11 @@ from skall.comparison.tabulation import (
     tabulate_unlearnt,
 )
 from skall.comparison.tuning import check_search, describe_search, plan_search
-from skall.groups import check_groups
-from skall.labels import read_labels
+from skall.environment.randomness import draw_seed
+from skall.features.shortcuts import find_images
 from skall.metrics import check_scoring_names, resolve_pos_label
-from skall.randomness import draw_seed
-from skall.shortcuts import find_images
+from skall.validation.groups import check_groups
+from skall.validation.labels import read_labels
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from skall.classifier import CNNClassifier
 from skall.classifier.persistence import is_saved
 from skall.comparison.fingerprint import start_of
 from skall.comparison.lock import Lock
-from skall.files import write_json
+from skall.persistence.files import write_json
 
 
 class Record:

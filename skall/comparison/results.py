@@ -36,7 +36,7 @@ from skall.statistics import average_test_ratio, test_estimators
 from skall.statistics.held_out import choose_metric
 from skall.statistics.intervals import tabulate_intervals
 from skall.statistics.left_out import HeldOut
-from skall.wording import write_spread
+from skall.statistics.sentences import write_spread
 
 
 @dataclass(frozen=True, eq=False, repr=False)

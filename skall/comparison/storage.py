@@ -10,8 +10,8 @@ import pandas as pd
 from skall.displays.errors import find_confident_errors
 from skall.displays.held_out import list_with_probabilities
 from skall.displays.style import save_figure
-from skall.files import write_csv, write_file, write_json
 from skall.images.rows import FileImages
+from skall.persistence.files import write_csv, write_file, write_json
 
 TABLES = ("scores", "predictions", "folds", "samples", "history", "resources")
 # Files of these are there where they have rows.

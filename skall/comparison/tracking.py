@@ -8,7 +8,7 @@ from pathlib import Path
 
 import joblib
 
-from skall.extras import import_extra
+from skall.environment.extras import import_extra
 
 TRACKERS = ("mlflow",)
 

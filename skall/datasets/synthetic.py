@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skall.datasets.drawing import CYTOPLASM, NUCLEUS, RED_CELL, Morphology, Slide, draw_cell
-from skall.randomness import draw_seed
+from skall.environment.randomness import draw_seed
 
 __all__ = ["make_blood_cells"]
 

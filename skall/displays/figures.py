@@ -3,7 +3,7 @@
 import numpy as np
 
 from skall.displays.style import describe_metric, make_axes, make_styles, quote
-from skall.wording import write_spread
+from skall.statistics.sentences import write_spread
 
 
 def draw_folds(scores, metric, baselines=(), styles=None, ax=None):

@@ -3,18 +3,18 @@
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skall.cache import get_store
+from skall.cache.memory import get_store
+from skall.cache.shared_time import SHARED_TIME
 from skall.images.inputs import as_images, check_images
-from skall.parameters import check_values
-from skall.shared_work import SHARED_TIME
+from skall.validation.constraints import check_values
 
 
 class ImageTransformer(TransformerMixin, BaseEstimator):
     """A stateless transformer of images.
 
     Subclasses have the parameters ``memory`` and ``depth``, and give ``_values``, what their
-    parameters may be (see :func:`skall.parameters.check_values`), and ``_make(picture)``, the array
-    of one RGB PIL image.
+    parameters may be (see :func:`skall.validation.constraints.check_values`), and
+    ``_make(picture)``, the array of one RGB PIL image.
     """
 
     def fit(self, X, y=None):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skall.metrics.labels import FROM_LABELS
+from skall.metrics.classification import FROM_LABELS
 from skall.metrics.outcome import WeightedOutcome, weigh_once
 from skall.metrics.probabilities import FROM_PROBA
 from skall.metrics.ranking import FROM_RANKING, find_sensitivity, measure_ranking

@@ -19,9 +19,9 @@ import numpy as np
 # cross_validate; with make_scorer the class that each column of predict_proba stands for is lost.
 from sklearn.metrics._scorer import _BaseScorer
 
+from skall.metrics.classification import FROM_LABELS
 from skall.metrics.columns import spread_columns
 from skall.metrics.formulas import METRICS, evaluate, find_formula
-from skall.metrics.labels import FROM_LABELS
 from skall.metrics.outcome import Outcome
 
 

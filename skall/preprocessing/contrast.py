@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageOps
 
-from skall.extras import import_extra
+from skall.environment.extras import import_extra
 from skall.preprocessing.colour import from_lab, to_lab
 from skall.preprocessing.foreground import is_black
 

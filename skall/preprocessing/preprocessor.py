@@ -3,14 +3,14 @@
 import numpy as np
 from PIL import Image
 
-from skall.cache import get_store
+from skall.cache.memory import get_store
+from skall.cache.shared_time import SHARED_TIME
 from skall.images.pixels import RESIZES, resize_picture
 from skall.images.transformer import ImageTransformer
-from skall.parameters import IMAGE_VALUES, integer, one_of
 from skall.preprocessing.colour import balance_grey_world
 from skall.preprocessing.contrast import CONTRASTS
 from skall.preprocessing.foreground import crop_to_cell
-from skall.shared_work import SHARED_TIME
+from skall.validation.constraints import IMAGE_VALUES, integer, one_of
 
 COLORS = {None: None, "grey_world": balance_grey_world}
 CROPS = {None: None, "cell": crop_to_cell}

@@ -4,12 +4,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skall.cache import get_store
+from skall.cache.memory import get_store
 from skall.images.inputs import check_images
-from skall.parameters import check_values
 from skall.preprocessing.colour import from_lab, to_lab
 from skall.preprocessing.foreground import is_black
 from skall.preprocessing.preprocessor import SIZE_VALUES, prepare_images
+from skall.validation.constraints import check_values
 
 # More would turn the noise of a nearly uniform image into colours.
 LARGEST_GAIN = 4

@@ -8,8 +8,8 @@ from skall.metrics import LOWER_IS_BETTER
 from skall.metrics.names import describe_metric
 from skall.report.network_facts import describe_estimator_facts
 from skall.statistics.held_out import choose_metric, list_classes
+from skall.statistics.sentences import capitalize, count_nouns, list_words
 from skall.statistics.variance import variance_components
-from skall.wording import capitalize, count_nouns, list_words
 
 
 def describe_facts(comparison):

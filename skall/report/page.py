@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from skall.comparison.missing import describe_silent
 from skall.displays.style import describe_metric
-from skall.files import write_csv, write_file
+from skall.persistence.files import write_csv, write_file
 from skall.report.cells import make_confusions, make_gallery
 from skall.report.checklists import fill_checklists
 from skall.report.drawing import draw_figures

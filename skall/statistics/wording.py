@@ -4,7 +4,7 @@ import numpy as np
 
 from skall.metrics.names import describe_metric
 from skall.statistics.pairs import EQUIVALENT, METHODS, NO_DIFFERENCE, UNDECIDED
-from skall.wording import count_nouns, list_words
+from skall.statistics.sentences import count_nouns, list_words
 
 
 def summarise_differences(tests, alpha=0.05):

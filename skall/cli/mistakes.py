@@ -46,4 +46,4 @@ def is_mistake(exc):
         origin = origin.tb_next
     module = origin.tb_frame.f_globals.get("__name__", "")
     instruction = origin.tb_frame.f_code.co_code[origin.tb_lasti]
-    return module.partition(".")[0] == __package__ and instruction == opmap["RAISE_VARARGS"]
+    return module.partition(".")[0] == "skall" and instruction == opmap["RAISE_VARARGS"]

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from skall.precision import Numerics
+from skall.network.precision import Numerics
 
 
 class TrunkPart(nn.Module):

@@ -14,9 +14,9 @@ from zlib import crc32
 
 import numpy as np
 
-from skall.files import write_file, write_json
-from skall.ledger import Ledger
-from skall.versions import OF_IMAGES, list_versions
+from skall.cache.ledger import Ledger
+from skall.environment.versions import OF_IMAGES, list_versions
+from skall.persistence.files import write_file, write_json
 
 # Another one, when a key no longer gives the same array.
 FORMAT = 4
@@ -96,7 +96,7 @@ class DiskStore:
             return None
 
     def put(self, key, array, cheap=False):
-        """Keep the array where there is room; see :meth:`skall.cache.Store.put`."""
+        """Keep the array where there is room; see :meth:`skall.cache.memory.Store.put`."""
         path = self._path(key)
         room = self.max_bytes // 2 if cheap else self.max_bytes
         if not self._is_writable or array.nbytes > room or path.exists():

@@ -8,8 +8,8 @@ from skall.images.formats import UnreadableImageError
 from skall.images.inputs import as_images
 from skall.images.rows import FlatImages
 from skall.images.transformer import ImageTransformer
-from skall.parameters import IMAGE_VALUES, check_values, one_of
 from skall.preprocessing.foreground import find_cell, is_black
+from skall.validation.constraints import IMAGE_VALUES, check_values, one_of
 
 CHANNELS = ("red", "green", "blue")
 SHORTCUTS = {
@@ -144,7 +144,7 @@ class ShortcutFeatures(ImageTransformer):
     Examples
     --------
     >>> from skall.datasets import make_blood_cells
-    >>> from skall.shortcuts import ShortcutFeatures
+    >>> from skall.features.shortcuts import ShortcutFeatures
     >>> cells = make_blood_cells(4, n_patients=2, image_size=32, random_state=0)
     >>> features = ShortcutFeatures("image size")
     >>> features.fit_transform(cells.data)[0].tolist()

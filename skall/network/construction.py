@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
-from skall.extraction import digest_trunk
-from skall.recycling import SHAPES, SPARE
-from skall.registry import describe_source, get_backbone
-from skall.trunk import FeatureExtractor, list_stages, probe
-from skall.weights import build_trunk, identify_weights
+from skall.backbones.registry import describe_source, get_backbone
+from skall.backbones.weights import build_trunk, identify_weights
+from skall.features.extraction import digest_trunk
+from skall.network.recycling import SHAPES, SPARE
+from skall.network.trunk import FeatureExtractor, list_stages, probe
 
 CANDIDATE_SIZES = (8, 16, 24, 32, 48, 64, 71, 75, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
 

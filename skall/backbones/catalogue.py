@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from skall.registry import is_shipped, list_backbones
+from skall.backbones.registry import is_shipped, list_backbones
 
 TABLE = "backbones.csv"
 COLUMNS = ["source", "input_size", "parameters", "macs", "feature_shape", "license", "url"]
@@ -27,7 +27,7 @@ def describe_backbones():
 
     Examples
     --------
-    >>> from skall.catalogue import describe_backbones
+    >>> from skall.backbones.catalogue import describe_backbones
     >>> describe_backbones().at["vgg16", "feature_shape"]
     (512, 7, 7)
     """
@@ -46,7 +46,7 @@ def _describe(name):
     if is_shipped(name) and name in read_table():
         return read_table()[name]
     # Only here, because torch takes seconds to import.
-    from skall.summary import describe_backbone
+    from skall.network.summary import describe_backbone
 
     return describe_backbone(name)
 
@@ -60,7 +60,7 @@ def read_table():
     dict of str to dict
         By name, with the columns of :func:`describe_backbones`.
     """
-    with files("skall").joinpath(TABLE).open(encoding="utf-8", newline="") as file:
+    with files("skall.backbones").joinpath(TABLE).open(encoding="utf-8", newline="") as file:
         return {row.pop("backbone"): _parse(row) for row in csv.DictReader(file)}
 
 

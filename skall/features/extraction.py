@@ -6,12 +6,12 @@ from random import Random
 
 import torch
 
-from skall.acceleration import accelerate
-from skall.device import describe_device
-from skall.feature_rows import LateRows
-from skall.read_ahead import read_ahead
-from skall.recycling import ACCELERATED, DIGESTS
-from skall.row_blocks import BLOCK, choose_multiple, choose_pass_size, run_halved
+from skall.features.feature_rows import LateRows
+from skall.images.prefetch import read_ahead
+from skall.network.blocks import BLOCK, choose_multiple, choose_pass_size, run_halved
+from skall.network.device import describe_device
+from skall.network.folding import accelerate
+from skall.network.recycling import ACCELERATED, DIGESTS
 
 
 def digest_trunk(extractor):
@@ -57,7 +57,7 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
     store : Store
     key : bytes or None
         What identifies the extractor in the store; None keeps its features out of it.
-    view : skall.augmentation.View, optional
+    view : skall.preprocessing.augmentation.View, optional
         The random view of the images that is taken; by default they are taken as they are.
 
     Returns

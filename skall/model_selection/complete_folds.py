@@ -4,12 +4,12 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import resample
 
-from skall.groups import check_groups
-from skall.splitting import deal, find_largest, find_scarcest
+from skall.model_selection.splitting import deal, find_largest, find_scarcest
+from skall.validation.groups import check_groups
 
 
 class _Complete:
-    """Folds of :func:`skall.splitting.deal`, as many as hold every class in every part."""
+    """Folds of :func:`~skall.model_selection.splitting.deal` with every class in every part."""
 
     def split(self, X, y, groups=None):
         """Pairs of training and test positions.
@@ -84,7 +84,7 @@ class CompleteGroupKFold(_Complete, StratifiedGroupKFold):
     n_splits : int
         Folds at most.
     random_state : int
-        The first seed of those tried, see :func:`skall.splitting.deal`.
+        The first seed of those tried, see :func:`skall.model_selection.splitting.deal`.
     """
 
     _grouped = True

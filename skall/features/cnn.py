@@ -4,17 +4,17 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skall.cache import get_store
-from skall.construction import build_extractor, make_key, measure_features
-from skall.device import Stay, resolve_device
-from skall.extraction import extract_features
+from skall.backbones.registry import get_backbone
+from skall.cache.memory import get_store
+from skall.cache.shared_time import SHARED_TIME
+from skall.environment.randomness import draw_seed, seeded
+from skall.features.extraction import extract_features
 from skall.images.inputs import check_images
-from skall.packing import PackedState
-from skall.parameters import NETWORK_VALUES, check_values, one_of
-from skall.precision import choose_numerics
-from skall.randomness import draw_seed, seeded
-from skall.registry import get_backbone
-from skall.shared_work import SHARED_TIME
+from skall.network.construction import build_extractor, make_key, measure_features
+from skall.network.device import Stay, resolve_device
+from skall.network.precision import choose_numerics
+from skall.persistence.pickling import PackedState
+from skall.validation.constraints import NETWORK_VALUES, check_values, one_of
 
 VALUES = NETWORK_VALUES | {"pooling": (one_of("avg", "flatten"), "'avg' or 'flatten'")}
 
@@ -51,7 +51,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    extractor_ : skall.trunk.FeatureExtractor
+    extractor_ : skall.network.trunk.FeatureExtractor
     feature_shape_ : tuple of int
         ``(c,)``, or ``(c * h' * w',)`` where the map is flattened.
     image_size_ : int

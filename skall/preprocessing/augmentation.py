@@ -12,7 +12,7 @@ from joblib import wrap_non_picklable_objects
 from torch.nn.functional import affine_grid, grid_sample
 from torchvision.transforms.v2 import functional
 
-from skall.randomness import seeded
+from skall.environment.randomness import seeded
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import numpy as np
 from scipy import ndimage
 
-from skall.extras import import_extra
+from skall.environment.extras import import_extra
 from skall.images.pixels import resize_picture
 from skall.images.transformer import ImageTransformer
-from skall.parameters import IMAGE_VALUES, integer
 from skall.preprocessing.colour import to_lab
 from skall.preprocessing.foreground import find_cell, find_threshold, is_black
+from skall.validation.constraints import IMAGE_VALUES, integer
 
 VALUES = IMAGE_VALUES | {"image_size": (integer(8), "a number of pixels, at least 8,")}
 

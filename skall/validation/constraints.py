@@ -2,7 +2,7 @@
 
 from numbers import Integral, Real
 
-from skall.cache import get_store
+from skall.cache.memory import get_store
 
 
 def integer(low):

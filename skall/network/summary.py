@@ -4,12 +4,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from skall.construction import measure_features
-from skall.heads import make_head, pooling_of
-from skall.network import Network, find_fixed
-from skall.randomness import seeded
-from skall.registry import get_backbone
-from skall.trunk import FeatureExtractor, probe
+from skall.backbones.registry import get_backbone
+from skall.environment.randomness import seeded
+from skall.network.construction import measure_features
+from skall.network.heads import make_head, pooling_of
+from skall.network.network import Network, find_fixed
+from skall.network.trunk import FeatureExtractor, probe
 
 
 def summarize(estimator, n_classes=None):
@@ -172,7 +172,7 @@ def describe_backbone(name):
     Returns
     -------
     dict
-        With the columns of :func:`skall.catalogue.describe_backbones`.
+        With the columns of :func:`skall.backbones.catalogue.describe_backbones`.
     """
     backbone = get_backbone(name)
     measured = measure_backbone(backbone, backbone.input_size)

@@ -7,7 +7,7 @@ from threading import Lock
 
 import numpy as np
 
-from skall.disk_cache import DiskStore
+from skall.cache.disk import DiskStore
 
 
 class Store:

@@ -104,7 +104,7 @@ def read_table():
         With ``family`` (``*`` is any other), ``capability``, ``precision``, ``memory_format``,
         and where the row is from.
     """
-    with files("skall").joinpath(TABLE).open(encoding="utf-8", newline="") as file:
+    with files("skall.network").joinpath(TABLE).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

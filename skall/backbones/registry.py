@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from skall.backbone import Backbone
+from skall.backbones.backbone import Backbone
 
 GROUP = "skall.backbones"
 
@@ -50,7 +50,7 @@ def get_backbone(name: str) -> Backbone:
 
     Examples
     --------
-    >>> from skall.registry import get_backbone
+    >>> from skall.backbones.registry import get_backbone
     >>> get_backbone("efficientnet_b3").input_size
     300
     >>> get_backbone("resnet81")  # doctest: +ELLIPSIS

@@ -12,9 +12,8 @@ from collections import Counter
 from contextlib import contextmanager
 from inspect import signature
 
-from skall.allocator import tune_allocator
-from skall.mistakes import is_mistake
-from skall.options import (
+from skall.cli.mistakes import is_mistake
+from skall.cli.options import (
     DEFAULTS,
     add_backbones_options,
     add_cache_options,
@@ -23,6 +22,7 @@ from skall.options import (
     add_report_options,
     spell_command,
 )
+from skall.environment.allocator import tune_allocator
 
 # Without DATA: enough patients that verdicts are worth reading, in two minutes on two cores.
 SYNTHETIC_CELLS = {"n_samples": 240, "n_patients": 24, "image_size": 64, "random_state": 0}
@@ -81,7 +81,7 @@ def main(argv=None):
     Raises
     ------
     Exception
-        What is no mistake of the user's (:func:`skall.mistakes.is_mistake`): Python prints its
+        What is no mistake of the user's (:func:`skall.cli.mistakes.is_mistake`): Python prints its
         traceback and exits with 1.
     """
     # Waiting threads that spin slow everything down where cores are shared; torch reads it once.
@@ -386,7 +386,7 @@ def _load(data, groups, columns, quiet):
 
 def _show_cache(arguments):
     """``skall cache``."""
-    from skall.disk_cache import open_cache
+    from skall.cache.disk import open_cache
 
     store = open_cache(arguments.folder)
     if arguments.limit is not None:
@@ -399,7 +399,7 @@ def _show_cache(arguments):
 
 def _list_backbones(arguments):
     """``skall backbones``."""
-    from skall.catalogue import describe_backbones
+    from skall.backbones.catalogue import describe_backbones
 
     table = describe_backbones()
     if arguments.json:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from skall.trunk import FeatureExtractor, TrunkPart, list_stages
+from skall.network.trunk import FeatureExtractor, TrunkPart, list_stages
 
 
 class Network(nn.Module):

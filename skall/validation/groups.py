@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skall.labels import read_labels, refuse_missing
+from skall.validation.labels import read_labels, refuse_missing
 
 
 def check_groups(groups, n_samples):

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from skall.registry import get_backbone
+from skall.backbones.registry import get_backbone
 
 FOLDER_VARIABLE = "SKALL_WEIGHTS"
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -253,7 +253,8 @@ def _fetch(name, backbone):
         raise FileNotFoundError(
             f"the published weights of backbone {name!r} are not in a cache here and cannot be "
             f"fetched ({exc}). Put the file {place}; a machine with internet writes it with\n"
-            f"    python -c \"from skall.weights import export; export({name!r}, '<folder>')\"\n"
+            '    python -c "from skall.backbones.weights import export; '
+            f"export({name!r}, '<folder>')\"\n"
             "Or pass weights=None for random weights."
         ) from exc
 

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary, ref
 
 import torch
 
-from skall.device import list_tensors
+from skall.network.device import list_tensors
 
 
 class Spare:

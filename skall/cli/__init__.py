@@ -1,0 +1,5 @@
+"""The command ``skall``."""
+
+from skall.cli.commands import main
+
+__all__ = ["main"]

@@ -1,0 +1,1 @@
+"""What skall runs on: packages, random generators and the memory allocator."""

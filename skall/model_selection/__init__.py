@@ -1,0 +1,1 @@
+"""Splits of images and patients into folds."""

@@ -1,0 +1,1 @@
+"""The network: a trunk, a head, and how they are computed."""

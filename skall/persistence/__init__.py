@@ -1,0 +1,1 @@
+"""How state gets into files and out of them."""

@@ -1,0 +1,1 @@
+"""What users give, checked: labels, groups and the values of parameters."""
