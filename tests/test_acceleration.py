@@ -13,7 +13,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from skall import CNNClassifier, CNNFeatures, list_backbones, load, row_blocks
+from skall import CNNClassifier, CNNFeatures, list_backbones, load
 from skall.backbones.registry import get_backbone
 from skall.cache.memory import IN_PROCESS
 from skall.classifier import holding, loop, net, reading
@@ -21,6 +21,7 @@ from skall.classifier.training import CellDataset
 from skall.datasets import make_blood_cells
 from skall.environment.randomness import seeded
 from skall.features.feature_rows import ArrayRows, FileRows, LateRows
+from skall.network import blocks
 from skall.network.construction import build_extractor, compose_stages
 from skall.network.folding import accelerate, fold_normalisation
 from skall.network.precision import Numerics, choose_numerics, name_capability, read_table
@@ -511,7 +512,7 @@ def test_batches_are_halved_where_the_memory_is_too_small(monkeypatch):
     features = CNNFeatures("timm/test_resnet", None, image_size=64, memory=None, random_state=0)
     expected_features = features.fit_transform(CELLS.data)
     sizes = []
-    run = row_blocks.run_padded
+    run = blocks.run_padded
 
     def fill(function, x, multiple):
         sizes.append(len(x))
@@ -519,12 +520,12 @@ def test_batches_are_halved_where_the_memory_is_too_small(monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return run(function, x, multiple)
 
-    monkeypatch.setattr(row_blocks, "run_padded", fill)
+    monkeypatch.setattr(blocks, "run_padded", fill)
     np.testing.assert_array_equal(net.predict_proba(CELLS.data), expected)
     assert sizes == [32, 16, 16, 4]
     np.testing.assert_array_equal(features.transform(CELLS.data), expected_features)
     assert sizes == 2 * [32, 16, 16, 4]
-    monkeypatch.setattr(row_blocks, "BLOCK", 32)
+    monkeypatch.setattr(blocks, "BLOCK", 32)
     with pytest.raises(torch.OutOfMemoryError):
         net.predict_proba(CELLS.data)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skall import CNNFeatures, ImagePreprocessor, cache
+from skall import CNNFeatures, ImagePreprocessor
+from skall.cache import memory
 from skall.cache.memory import IN_PROCESS, Store, get_store
 from skall.datasets import make_blood_cells
 from skall.network.trunk import FeatureExtractor
@@ -71,7 +72,7 @@ def test_without_memory_nothing_is_lost(monkeypatch):
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache.np, "array", fail)
+        patch.setattr(memory.np, "array", fail)
         put(store, "B", 60)
     assert held(store, "aB") == "a" and store.nbytes == 60
     put(store, "B", 60)
@@ -131,7 +132,7 @@ def test_its_bytes_are_the_process_s():
 def test_features_stay_where_images_fill_the_store(paths, monkeypatch):
     """Else the trunk would run again in each fold of a large data set."""
     store = Store(max_bytes=5 * 32 * 32 * 3)
-    monkeypatch.setattr(cache, "IN_PROCESS", store)
+    monkeypatch.setattr(memory, "IN_PROCESS", store)
     assert get_store("auto") is store
     ImagePreprocessor(32).fit_transform(paths)
     assert repr(store).startswith("Store(5 images, 0 arrays of features")

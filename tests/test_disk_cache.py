@@ -19,14 +19,14 @@ from skall import (
     CNNFeatures,
     HandcraftedFeatures,
     ImagePreprocessor,
-    row_blocks,
-    versions,
 )
 from skall.cache.disk import LEDGER, MAX_BYTES, SETTINGS, DiskStore, open_cache
 from skall.cache.memory import get_store
 from skall.cli.commands import main
 from skall.datasets import make_blood_cells
+from skall.environment import versions
 from skall.images.rows import FileImages
+from skall.network import blocks
 from skall.network.blocks import run_halved
 from skall.network.trunk import FeatureExtractor
 
@@ -117,7 +117,7 @@ def test_estimators_share_a_folder(paths, tmp_path, monkeypatch):
 
 
 def test_processes_that_start_together_divide_the_images(paths, tmp_path, monkeypatch):
-    monkeypatch.setattr(row_blocks, "CPU_PASS_SIZE", 4)
+    monkeypatch.setattr(blocks, "CPU_PASS_SIZE", 4)
     orders, passes, read = [], [], FileImages.read_batch
 
     def follow(images, rows, *args):

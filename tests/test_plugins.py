@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold, cross_validate
 
-from skall import CNNFeatures, catalogue, get_estimator, list_backbones
+from skall import CNNFeatures, get_estimator, list_backbones
+from skall.backbones import catalogue
 from skall.backbones.registry import GROUP
 from skall.datasets import make_blood_cells
 from skall.testing import check_backbone

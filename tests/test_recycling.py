@@ -9,11 +9,13 @@ import torch
 from safetensors.torch import save_file
 from sklearn.model_selection import cross_validate
 
-from skall import CNNClassifier, CNNFeatures, construction, extraction
+from skall import CNNClassifier, CNNFeatures
 from skall.backbones.weights import build_trunk
 from skall.cache.memory import IN_PROCESS
 from skall.datasets import make_blood_cells
+from skall.features import extraction
 from skall.features.feature_rows import ArrayRows
+from skall.network import construction
 from skall.network.precision import Numerics
 from skall.network.recycling import Spare, forget
 

@@ -70,8 +70,8 @@ class CNNClassifier(EpochTasks, CellNet):
         ``"talupuri2025"`` rotates, flips, scales and crops, ``"vinod2025"`` rotates, flips, scales
         and changes the brightness, as :data:`skall.preprocessing.augmentation.PRESETS` has
         them; or a transform of :mod:`torchvision.transforms.v2`. That is called with one image at
-        a time, a uint8 tensor ``(3, image_size, image_size)``, and gives uint8 or floats in [0, 1]; the backbone
-        normalises them itself. Validation and prediction never see it.
+        a time, a uint8 tensor ``(3, image_size, image_size)``, and gives uint8 or floats in
+        [0, 1]; the backbone normalises them itself. Validation and prediction never see it.
     augment_views : int, default=1
         With ``trainable="head"``, how many random views of each image are drawn; their features
         are computed once, and epoch e is trained on view e modulo that. Copies of an image, or
