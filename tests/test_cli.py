@@ -12,7 +12,8 @@ from PIL import Image
 
 from skall import CNNClassifier, __version__, list_backbones
 from skall.cli.commands import main
-from skall.cli.options import format_value, parse_value
+from skall.cli.options import CLASSIFIER_OPTIONS
+from skall.cli.values import format_value, parse_value
 from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
 
@@ -106,15 +107,19 @@ def test_tuning_and_ensembles(few_cells, tmp_path, capsys):
 
 
 def test_every_parameter_is_an_option(capsys):
+    python_only = {"self", "random_state", "verbose", "callbacks", "train_split", "skorch_params"}
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(CNNClassifier.__init__).parameters.items()
+        if name not in {"backbone", *python_only} and not inspect.isclass(parameter.default)
+    }
+    options = {name: default for name, (default, _) in CLASSIFIER_OPTIONS.items()}
+    assert options == defaults, "CLASSIFIER_OPTIONS in skall/cli/options.py is out of date"
     with pytest.raises(SystemExit, match="0"):
         main(["compare", "--help"])
     text = capsys.readouterr().out
-    for name, parameter in inspect.signature(CNNClassifier.__init__).parameters.items():
-        text_can_say = not inspect.isclass(parameter.default) and name not in (
-            *["self", "backbone", "random_state", "verbose", "callbacks", "train_split"],
-            "skorch_params",
-        )
-        assert (f"--{name.replace('_', '-')} " in text) == text_can_say, name
+    for name in options:
+        assert f"--{name.replace('_', '-')} VALUE" in text
 
 
 @pytest.mark.parametrize(
@@ -215,6 +220,7 @@ def test_exit_status_of_an_error():
         ["compar"],
         ["compare", "--max-epoch", "3"],
         ["compare", "--tune", "lr"],
+        ["compare", "--cv", "ten"],
         ["compare", "--columns", "label"],
     ],
     ids=str,
@@ -278,10 +284,11 @@ def test_backbones_fit_a_terminal_and_need_no_torch():
     assert all(any(line.startswith(f"{name} ") for line in done) for name in list_backbones())
 
 
-def test_help_is_quick():
+@pytest.mark.parametrize("argv", [["--help"], ["compare", "--help"]], ids=str)
+def test_help_is_quick(argv):
     script = (
         "import sys\nfrom skall.cli.commands import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"try:\n    main({argv})\nexcept SystemExit:\n    pass\n"
         "print('torch' in sys.modules, 'sklearn' in sys.modules)"
     )
     done = subprocess.run(

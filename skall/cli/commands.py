@@ -1,28 +1,26 @@
-"""The command line.
+"""What the commands do.
 
-Nothing heavy is imported before it is needed: ``skall --help`` answers at once.
+Nothing heavy is imported before it is needed.
 """
 
-import argparse
 import json
 import os
 import sys
+import traceback
 import warnings
 from collections import Counter
 from contextlib import contextmanager
 from inspect import signature
+from pathlib import Path
 
-from skall.cli.mistakes import is_mistake
-from skall.cli.options import (
-    DEFAULTS,
-    add_backbones_options,
-    add_cache_options,
-    add_classifier_options,
-    add_compare_options,
-    add_report_options,
-    spell_command,
-)
+import skall
+from skall.cli.options import DEFAULTS, make_parser
+from skall.cli.values import spell_command
 from skall.environment.allocator import tune_allocator
+
+PACKAGE = Path(skall.__file__).parent
+# What skall's checks raise.
+REFUSALS = (ValueError, TypeError, ImportError, NotImplementedError)
 
 # Without DATA: enough patients that verdicts are worth reading, in two minutes on two cores.
 SYNTHETIC_CELLS = {"n_samples": 240, "n_patients": 24, "image_size": 64, "random_state": 0}
@@ -37,40 +35,13 @@ SYNTHETIC_OPTIONS = {
 }
 
 
-EXIT_CODES = """exit codes:
-  0  done
-  1  an error in skall or in what it runs, with its traceback; or a network failed in some folds,
-     which a warning names, and the results are without those
-  2  a mistake in what was asked for, or a file that cannot be read or written; the message says
-     what to do
-  130  interrupted; finished folds are kept
-"""
-COMPARE_EXAMPLES = f"""examples:
-  skall compare --out report
-      three networks on synthetic cells, in about two minutes
-  skall compare DATA --backbones mobilenetv2,resnet50 --cv 10 --repeats 3 \\
-      --scoring roc_auc,f1,sensitivity_at_95_specificity --out report
-      ten folds, dealt three times; the same command goes on where it was stopped
-  skall compare DATA --trainable head --cv 5 --quiet --json > results.json
-      frozen trunks; nothing but JSON on the standard output
-
-{EXIT_CODES}"""
-REPORT_EXAMPLES = f"""examples:
-  skall report report
-      report/report.html and what lies beside it, from the tables in report/
-  skall report report --out paper/index.html
-  skall report report --json
-
-{EXIT_CODES}"""
-
-
 def main(argv=None):
     """Run a command of skall.
 
     Parameters
     ----------
     argv : list of str, optional
-        Arguments, those of the process by default.
+        Arguments, by default those of the process.
 
     Returns
     -------
@@ -81,20 +52,19 @@ def main(argv=None):
     Raises
     ------
     Exception
-        What is no mistake of the user's (:func:`skall.cli.mistakes.is_mistake`): Python prints its
+        Any error that is not a mistake of the user's (:func:`is_mistake`): Python prints its
         traceback and exits with 1.
     """
     # Waiting threads that spin slow everything down where cores are shared; torch reads it once.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     tune_allocator()
-    argv = sys.argv[1:] if argv is None else argv
-    arguments = _make_parser(argv).parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            return arguments.run(arguments) or 0
+            return COMMANDS[arguments.command](arguments)
         except BrokenPipeError:
-            # Who reads has seen enough, as `head` does; nothing more can be said there.
+            # The reader has closed the pipe, as `head` does; nothing more can be written there.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except Exception as exc:
@@ -108,99 +78,69 @@ def main(argv=None):
             return 130
 
 
+def is_mistake(exc):
+    """Check whether an error is a mistake of the user's, whose message says what to do.
+
+    It is one where the traceback ends at a ``raise`` statement of skall, as all of skall's checks
+    do. Where it ends elsewhere, in Python or another package, skall gave that something wrong, or
+    has a bug. Errors of files, such as a missing permission, always count as mistakes: their
+    message names the file.
+
+    Parameters
+    ----------
+    exc : BaseException
+        An error that was raised.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from skall import CNNClassifier
+    >>> def judge(function):
+    ...     try:
+    ...         function()
+    ...     except Exception as exc:
+    ...         return is_mistake(exc)
+    >>> judge(lambda: CNNClassifier(lr=-1).fit([[0, 0]], [0]))
+    True
+    >>> judge(lambda: None + 1)
+    False
+    >>> judge(lambda: open("nowhere/at/all"))
+    True
+    """
+    if isinstance(exc, OSError):
+        return True
+    origin = traceback.extract_tb(exc.__traceback__)[-1]
+    of_skall = PACKAGE in Path(origin.filename).parents and origin.line.startswith("raise ")
+    return of_skall and isinstance(exc, REFUSALS)
+
+
 def _show_warning(message, *place):
     print(f"skall: warning: {message}", file=sys.stderr)
 
 
 def _describe_kept(arguments):
-    if "out" not in arguments:
+    if arguments.command != "compare" or "out" not in arguments:
         return "nothing was kept"
-    return f"finished folds are kept in {arguments.out!r}: the same command goes on from there"
-
-
-def _make_parser(argv):
-    """The parser; options that need the library only for the command that has them."""
-    parser = argparse.ArgumentParser(
-        prog="skall",
-        description="Compare convolutional networks on blood-cell images.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--version",
-        action=_Version,
-        nargs=0,
-        default=argparse.SUPPRESS,
-        help="print the version and exit",
-    )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    compare = commands.add_parser(
-        "compare",
-        help="cross-validate backbones over the same folds",
-        description="Cross-validate backbones over the same folds, patient by patient.",
-        epilog=COMPARE_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-    compare.set_defaults(run=_compare)
-    add_compare_options(compare)
-    if "compare" in argv:
-        add_classifier_options(compare)
-    report = commands.add_parser(
-        "report",
-        help="write the report of a finished comparison anew",
-        description="Write the page, tables and model card of a comparison from what is stored.",
-        epilog=REPORT_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    report.set_defaults(run=_report)
-    add_report_options(report)
-    cache = commands.add_parser(
-        "cache",
-        help="show, limit or clear a cache on disk",
-        description="Show what a cache on disk holds, which --memory FOLDER has made, or "
-        "skall compare --out OUT in OUT/cache.",
-        allow_abbrev=False,
-    )
-    cache.set_defaults(run=_show_cache)
-    add_cache_options(cache)
-    backbones = commands.add_parser(
-        "backbones",
-        help="list the backbones",
-        description="List the backbones: parameters and multiply-accumulates of the trunk, the "
-        "shape of its features and the licence of its weights.",
-        allow_abbrev=False,
-    )
-    backbones.set_defaults(run=_list_backbones)
-    add_backbones_options(backbones)
-    return parser
-
-
-class _Version(argparse.Action):
-    """Prints the version, which is looked up only now."""
-
-    def __call__(self, parser, *parsed):
-        from skall import __version__
-
-        print(f"skall {__version__}")
-        parser.exit()
+    return f"finished folds are kept in {arguments.out!r}: the same command resumes from there"
 
 
 def _compare(arguments):
     """``skall compare``."""
-    given = {name: value for name, value in vars(arguments).items() if name != "run"}
+    given = {name: value for name, value in vars(arguments).items() if name != "command"}
     as_json, quiet = given.pop("json", False), given.pop("quiet", False)
     data = given.pop("data", None)
     options = DEFAULTS | (SYNTHETIC_OPTIONS if data is None else {}) | given
     if "tune" in options:
-        options["tune"] = _gather(options["tune"])
-    asked, command = dict(options), spell_command(data, options)
+        options["tune"] = _group_values(options["tune"])
+    spelled, command = dict(options), spell_command(data, options)
     ensembles = options.pop("ensembles", False)
     if ensembles and len(options["backbones"]) < 2:
         raise ValueError("--ensembles needs two backbones or more")
     if data is not None and "out" in options:
-        _keep_apart(data, options["out"])
+        _check_folder(data, options["out"])
     cells = _load(data, options.pop("groups", None), options.pop("columns", None), quiet)
     if options["cv"] == "fold":
         options["cv"] = _split_as_given(cells)
@@ -213,7 +153,7 @@ def _compare(arguments):
     if options.get("error_score") == "nan":
         del options["error_score"]
     about = {"command": command, **_name_data(data, cells)}
-    with _spell_remedies(data, asked):
+    with _spell_remedies(data, spelled):
         comparison = _run(cells, backbones, seed, quiet, ensembles, about, options)
     if as_json:
         _print_json(comparison)
@@ -224,7 +164,7 @@ def _compare(arguments):
 
 @contextmanager
 def _spell_remedies(data, options):
-    """Have errors about folds say what to type instead."""
+    """Name options instead of parameters in errors about folds."""
     from skall.comparison.classes import MissingClassError
 
     try:
@@ -237,7 +177,7 @@ def _spell_remedies(data, options):
 
 
 def _run(cells, backbones, seed, quiet, ensembles, about, options):
-    """The comparison, with what only the command line knows of it."""
+    """Run the comparison, and add ensembles and the command before it is written."""
     from dataclasses import replace
 
     from skall.comparison import compare
@@ -261,7 +201,7 @@ def _run(cells, backbones, seed, quiet, ensembles, about, options):
 
 
 def _add_ensembles(comparison):
-    """The comparison with vote and stack, where two estimators or more have every fold."""
+    """Add vote and stack, where two estimators or more have every fold."""
     if len(comparison.list_members()) < 2:
         warnings.warn("no ensembles: fewer than two networks have every fold", stacklevel=2)
         return comparison
@@ -269,13 +209,13 @@ def _add_ensembles(comparison):
     try:
         return comparison.stack()
     except ValueError as exc:
-        # What was trained is not to be lost.
+        # The trained networks must not be lost.
         warnings.warn(f"no stack: {exc}", stacklevel=2)
         return comparison
 
 
 def _name_data(data, cells):
-    """The data set's name, and the folder or file that it was read from."""
+    """Name the data set, and the folder or file that it was read from."""
     read = {} if data is None else {"source": os.path.basename(os.path.abspath(data))}
     return {"data": cells.name} | read
 
@@ -287,13 +227,14 @@ def _report(arguments):
     comparison = Comparison.read(arguments.folder)
     if arguments.json:
         _print_json(comparison)
-        return
+        return 0
     path = comparison.report(arguments.out or os.path.join(arguments.folder, "report.html"))
     _print_tables(comparison, os.path.dirname(path) or ".")
+    return 0
 
 
 def _describe_cells(cells):
-    """Say what was loaded: mistakes in the data show here first."""
+    """Print what was loaded: mistakes in the data show here first."""
     counts = sorted(Counter(cells.target).items())
     classes = ", ".join(f"{count} {label}" for label, count in counts)
     kept = "by image" if cells.groups is None else f"by {len(set(cells.groups))} patients"
@@ -329,8 +270,8 @@ def _list_files(folder):
     return [name for name in os.listdir(folder) if name.endswith(endings)]
 
 
-def _gather(tune):
-    """The values by parameter, from pairs."""
+def _group_values(tune):
+    """Group the values by parameter."""
     names = [name for name, _ in tune]
     for name in names:
         if names.count(name) > 1:
@@ -338,15 +279,15 @@ def _gather(tune):
     return dict(tune)
 
 
-def _keep_apart(data, out):
-    """Results among the images would be taken for images."""
+def _check_folder(data, out):
+    """Refuse results among the images: they would be read as images."""
     inner, outer = os.path.realpath(out), os.path.realpath(data)
     if os.path.commonpath([inner, outer]) == outer:
         raise ValueError(f"--out {out!r} lies in the data, {data!r}; choose another folder")
 
 
 def _split_as_given(cells):
-    """The folds that the data set comes with."""
+    """Make a splitter of the folds that the data set comes with."""
     import numpy as np
     from sklearn.model_selection import PredefinedSplit
 
@@ -354,13 +295,13 @@ def _split_as_given(cells):
         raise ValueError("--cv fold: these data come without folds; give a number")
     names, numbers = np.unique(cells.fold, return_inverse=True)
     if "test" in names:
-        # Not folds that take turns: one part is there to be tested on.
+        # A single split, with one part to test on.
         return PredefinedSplit(np.where(names == "test", 0, -1)[numbers])
     return PredefinedSplit(numbers)
 
 
 def _load(data, groups, columns, quiet):
-    """The user's cells, or the synthetic ones."""
+    """Load the user's cells, or make the synthetic ones."""
     from skall.datasets import load_cells, make_blood_cells
 
     if data is not None:
@@ -393,8 +334,9 @@ def _show_cache(arguments):
         store.set_limit(round(1e9 * arguments.limit))
     if arguments.clear:
         store.clear()
-    held, limit = store.nbytes / 1e9, store.max_bytes / 1e9
-    print(f"{arguments.folder}: {len(store):,} arrays, {held:.3g} of {limit:g} GB")
+    size, limit = store.nbytes / 1e9, store.max_bytes / 1e9
+    print(f"{arguments.folder}: {len(store):,} arrays, {size:.3g} of {limit:g} GB")
+    return 0
 
 
 def _list_backbones(arguments):
@@ -404,7 +346,7 @@ def _list_backbones(arguments):
     table = describe_backbones()
     if arguments.json:
         print(table.reset_index().to_json(orient="records", indent=2))
-        return
+        return 0
     broken = table["source"].str.startswith("error: ")
     shown = table[~broken].drop(columns=["source", "url"]).map(_format_cell)
     shown["license"] = shown["license"].str.ljust(shown["license"].str.len().max())
@@ -412,12 +354,21 @@ def _list_backbones(arguments):
     for name, error in table.loc[broken, "source"].items():
         print(f"{name}: {error}")
     print("\nWhere the weights come from: skall backbones --json. Models of timm go by timm/NAME.")
+    return 0
 
 
 def _format_cell(value):
-    """Whole numbers with thousands apart, shapes as 512x7x7, nothing for what is not known."""
+    """Format numbers as 1,000, shapes as 512x7x7, and what is not known as nothing."""
     if isinstance(value, tuple):
         return "x".join(map(str, value))
     if isinstance(value, float):
         return f"{value:,.0f}" if value == value else ""
     return f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
+
+
+COMMANDS = {
+    "compare": _compare,
+    "report": _report,
+    "cache": _show_cache,
+    "backbones": _list_backbones,
+}
