@@ -42,11 +42,10 @@ def pytest_configure(config):
     precision.read_table = lambda: [*rows, other]
 
 
-@pytest.fixture(autouse=True)
-def leave_reports_out(request, monkeypatch):
-    """Folders of comparisons get no page, which takes seconds, but where it is what is tested."""
-    if "report" not in request.keywords:
-        monkeypatch.setattr("skall.report.write_report", lambda comparison, path: path)
+@pytest.fixture
+def without_page(monkeypatch):
+    """For tests of other things in a comparison's folder: its page takes seconds."""
+    monkeypatch.setattr("skall.report.write_report", lambda comparison, path: path)
 
 
 @pytest.fixture(scope="session")

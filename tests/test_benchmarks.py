@@ -156,6 +156,7 @@ def test_tables_stand_ours_beside_the_published(published):
 # -- scripts --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("without_page")
 @pytest.mark.parametrize("honest", [False, True], ids=["protocol", "honest"])
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_quick_runs_say_what_they_are(run, script, honest, tmp_path):
@@ -179,6 +180,7 @@ def test_quick_runs_say_what_they_are(run, script, honest, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
 
 
+@pytest.mark.usefixtures("without_page")
 def test_the_second_paper_validates_on_its_test_set(run, tmp_path):
     run("reproduce_p2", *SMALLEST, "--backbones", "densenet201", "--out", tmp_path)
     (folder,) = tmp_path.iterdir()

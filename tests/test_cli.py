@@ -17,6 +17,8 @@ from skall.cli.values import format_value, parse_value
 from skall.comparison.candidates import BASELINES
 from skall.datasets import make_blood_cells
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 TINY = [*["--backbones", "timm/test_resnet", "--image-size", "32", "--max-epochs", "1"], "--cv=2"]
 
 

@@ -30,6 +30,8 @@ from skall.datasets import make_blood_cells
 from skall.metrics import METRICS, scorers
 from skall.statistics import corrected_t_interval
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 ENDS = ("", "_std", "_low", "_high")
 
 

@@ -32,7 +32,7 @@ from skall.features.shortcuts import ShortcutFeatures
 from skall.images import rows
 from skall.network.trunk import FeatureExtractor
 
-pytestmark = pytest.mark.numerics
+pytestmark = [pytest.mark.numerics, pytest.mark.usefixtures("without_page")]
 
 CELLS = make_blood_cells(24, n_patients=8, image_size=48, random_state=0)
 TINY = {"weights": None, "image_size": 32, "random_state": 0}

@@ -90,6 +90,7 @@ def test_costs_do_not_depend_on_the_order(clock, kind):
         assert first["fit_seconds"] == 0
 
 
+@pytest.mark.usefixtures("without_page")
 def test_what_is_measured_is_stored(tmp_path):
     comparison = run({"net": make_model("head")}, out=tmp_path)
     again = run({"net": make_model("head")}, out=tmp_path)

@@ -26,6 +26,8 @@ from skall.features.shortcuts import ShortcutFeatures
 from skall.images import as_images
 from skall.images.depth import DepthWarning
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 CELL = make_blood_cells(2, n_patients=2, image_size=24, random_state=0).data[0]
 GREY = CELL[..., 1]
 # What a camera of 12 bits gives, and one of 16.

@@ -18,6 +18,8 @@ from sklearn.tree import DecisionTreeClassifier
 from skall import CNNClassifier, compare
 from skall.datasets import make_blood_cells
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 MODELS = {"logistic": LogisticRegression(), "bayes": GaussianNB()}
 
 

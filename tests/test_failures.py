@@ -96,7 +96,6 @@ def test_stored_and_read(tmp_path, failed):
     assert Comparison.read(tmp_path).failures_.empty
 
 
-@pytest.mark.report
 def test_the_page_is_drawn(tmp_path, failed):
     """With one estimator that failed in some folds, and one that failed in all."""
     failed.report(tmp_path / "page.html")
@@ -107,7 +106,6 @@ def test_the_page_is_drawn(tmp_path, failed):
     assert "nan" not in (tmp_path / "table.tex").read_text(encoding="utf-8")
 
 
-@pytest.mark.report
 @pytest.mark.filterwarnings("ignore:.* failed in")
 def test_the_page_of_failures_alone_is_drawn(tmp_path):
     """Nothing but baselines was measured."""
@@ -147,6 +145,7 @@ def test_probabilities_that_are_not_finite_have_failed():
     assert len(values) == 3 and values.isna().all()
 
 
+@pytest.mark.usefixtures("without_page")
 def test_a_failed_fold_is_tried_again(tmp_path):
     with pytest.warns(UserWarning, match="frail failed in 2 of 3 folds"):
         before = run(out=tmp_path)
@@ -173,6 +172,7 @@ def test_raise():
             run(error_score=wrong)
 
 
+@pytest.mark.usefixtures("without_page")
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.thorough)])
 def test_nothing_measured_is_an_error(tmp_path, n_jobs):
     expected = "all the 6 fits failed.*first, 'a' in repeat 0, fold 0: ZeroDivisionError: out of"

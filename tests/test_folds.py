@@ -126,6 +126,7 @@ def test_a_class_that_is_never_tested_is_no_fold():
         make_folds(y, groups, cv=PredefinedSplit(tests), allow_missing_classes=True)
 
 
+@pytest.mark.usefixtures("without_page")
 def test_missing_classes_that_are_allowed_are_told_once_before_training_and_on_top(tmp_path):
     X, y, groups = make_lopsided()
     with pytest.warns(UserWarning) as caught:
@@ -246,6 +247,7 @@ def folder(tmp_path):
     return root
 
 
+@pytest.mark.usefixtures("without_page")
 def test_the_command_line_spells_the_command_that_works(folder, tmp_path, capsys):
     command = ["compare", str(folder), "--groups", "(P.)_", "--backbones", "timm/test_resnet"]
     command += ["--weights", "none", "--image-size", "32", "--max-epochs", "1", "--quiet"]

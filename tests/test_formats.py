@@ -117,7 +117,6 @@ def test_postscript_is_not_run_by_loaders(started, tmp_path):
 
 
 @pytest.mark.thorough
-@pytest.mark.report
 def test_postscript_among_stored_images_is_not_run_by_the_page(started, files, tmp_path):
     compare_paths(files, out=tmp_path / "out")
     for path in files:
@@ -195,7 +194,6 @@ def test_files_that_are_no_images_stay_those_of_the_users_reader(files):
 
 
 @pytest.mark.thorough
-@pytest.mark.report
 @pytest.mark.parametrize("kind", ["removed", "damaged"])
 def test_the_page_is_written_without_images_that_are_gone(kind, files, tmp_path):
     compare_paths(files, out=tmp_path / "out")

@@ -38,6 +38,8 @@ from skall.statistics import (
     test_estimators,
 )
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 NETWORK = "timm/test_resnet"
 TINY = {"weights": None, "image_size": 32, "max_epochs": 1, "random_state": 0}
 CELLS = make_blood_cells(24, n_patients=8, image_size=32, random_state=0)

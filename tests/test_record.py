@@ -28,6 +28,8 @@ from skall.datasets import make_blood_cells
 from skall.environment import versions
 from skall.network.precision import Numerics
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 SCRIPT = """
 import sys, time
 from pathlib import Path

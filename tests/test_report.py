@@ -28,8 +28,6 @@ from skall.report.facts import describe_facts
 from skall.report.selection import choose_estimators
 from skall.report.tables import make_table
 
-pytestmark = pytest.mark.report
-
 BREAKOUT = "<script>window.hacked=1</script>"
 LABEL = '"><img src=x onerror="window.hacked=1">'
 NETWORK = "timm/test_resnet"

@@ -13,7 +13,6 @@ from skall.datasets import make_blood_cells
 webdriver = pytest.importorskip("selenium.webdriver")
 pytestmark = [
     pytest.mark.thorough,
-    pytest.mark.report,
     pytest.mark.skipif(
         not (shutil.which("chromium") and shutil.which("chromedriver")),
         reason="chromium and chromedriver are not installed",

@@ -33,6 +33,8 @@ from skall.model_selection.complete_folds import CompleteGroupKFold, CompleteKFo
 from skall.routing import fit_with_groups
 from skall.search import OptunaSearch, make_search
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 CELLS = make_blood_cells(24, n_patients=8, image_size=32, random_state=0)
 TINY = {"weights": None, "image_size": 32, "max_epochs": 1}
 SPACE = {

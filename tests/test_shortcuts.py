@@ -149,6 +149,7 @@ def test_a_comparison_reads_each_image_once(stored, files, readings, monkeypatch
     assert sorted(readings) == sorted(os.path.basename(path) for (path,) in files)
 
 
+@pytest.mark.usefixtures("without_page")
 def test_workers_find_what_was_read(files, tmp_path):
     run(files, np.arange(12) % 2, out=tmp_path / "out", n_jobs=2)
     assert len(list((tmp_path / "out" / "cache").glob("*/*.npy"))) == 12
@@ -206,6 +207,7 @@ def test_a_shortcut_shows(kind, images):
     assert table.loc["dummy", "balanced_accuracy"] == 0.5
 
 
+@pytest.mark.usefixtures("without_page")
 @pytest.mark.filterwarnings("ignore:24 images are exact copies")
 def test_images_that_are_all_alike_are_no_trouble(tmp_path):
     table = run([draw()] * 24, np.arange(24) % 2, out=tmp_path).table()

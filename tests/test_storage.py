@@ -17,6 +17,8 @@ from skall.report.facts import describe_facts
 from skall.report.latex import make_latex
 from skall.report.page import render_model_card, render_page
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 NETWORK = "timm/test_resnet"
 
 

@@ -272,6 +272,7 @@ def test_more_parameters_than_a_request_holds(client):
     assert run.data.params == {key: str(value) for key, value in settings.items()}
 
 
+@pytest.mark.usefixtures("without_page")
 def test_files_of_the_folder_alone(client, comparison, tmp_path):
     folder = tmp_path / "out"
     (folder / "cells").mkdir(parents=True)
@@ -353,6 +354,7 @@ def test_nothing_is_left_in_the_working_folder(client, comparison, tmp_path, mon
     assert not [*(tmp_path / "here").iterdir()]
 
 
+@pytest.mark.usefixtures("without_page")
 def test_compare_logs_what_it_does_and_what_it_had_done(client, tmp_path):
     X, y = make_classification(random_state=0)
     options = {"cv": 2, "random_state": 0, "verbose": 0, "out": tmp_path / "out"}

@@ -169,7 +169,6 @@ def test_answers_about_shortcuts(comparison, grouped):
     assert all("mean colour" in sentence and "nan" not in sentence for sentence in said)
 
 
-@pytest.mark.report
 def test_page_and_model_card(comparison, tmp_path):
     page = comparison.report(tmp_path / "r.html").read_text(encoding="utf-8")
     for text in (page, (tmp_path / "model_card.md").read_text(encoding="utf-8")):

@@ -17,7 +17,10 @@ from skall.metrics.columns import spread_columns
 X, Y = make_classification(90, n_informative=5, n_classes=3, random_state=0)
 Y = np.array(["a", "b", "c"])[Y]
 CV = StratifiedKFold(3, shuffle=True, random_state=0)
-pytestmark = pytest.mark.filterwarnings("ignore:The class . was not learnt")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The class . was not learnt"),
+    pytest.mark.usefixtures("without_page"),
+]
 
 
 class Narrow(ClassifierMixin, BaseEstimator):
