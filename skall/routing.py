@@ -6,12 +6,10 @@ from numbers import Integral
 from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
-
-# The base class of scikit-learn's searches has no public name.
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skall.environment.private_names import BaseSearchCV
 from skall.model_selection.complete_folds import CompleteGroupKFold
 from skall.model_selection.splitting import find_largest
 from skall.validation.groups import check_groups

@@ -15,10 +15,7 @@ scikit-learn's functions with ``zero_division=0``.
 
 import numpy as np
 
-# _BaseScorer is private, but only its instances share one prediction among all the metrics of
-# cross_validate; with make_scorer the class that each column of predict_proba stands for is lost.
-from sklearn.metrics._scorer import _BaseScorer
-
+from skall.environment.private_names import BaseScorer
 from skall.metrics.classification import FROM_LABELS
 from skall.metrics.columns import spread_columns
 from skall.metrics.formulas import METRICS, evaluate, find_formula
@@ -240,7 +237,7 @@ def _score_labels(y_true, y_pred, name, pos_label):
     return value
 
 
-class _MetricScorer(_BaseScorer):
+class _MetricScorer(BaseScorer):
     """One metric as ``scorer(estimator, X, y)``, for fitted classifiers."""
 
     def __init__(self, name, pos_label):
@@ -249,9 +246,10 @@ class _MetricScorer(_BaseScorer):
         methods = ("predict_proba", "decision_function", "predict")
         kwargs = {"name": name, "pos_label": pos_label}
         super().__init__(_score_labels, sign=1, kwargs=kwargs, response_method=methods)
+        self.name, self.pos_label = name, pos_label
 
     def _score(self, method_caller, estimator, X, y_true):
-        name, pos_label = self._kwargs["name"], self._kwargs["pos_label"]
+        name, pos_label = self.name, self.pos_label
         # The training part, or the test part, may lack a class that the other has.
         classes = np.union1d(estimator.classes_, y_true)
         if len(classes) == 1 and pos_label is not None:
