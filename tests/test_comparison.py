@@ -25,7 +25,7 @@ from torchvision.transforms import v2
 
 from skall import compare, get_estimator
 from skall.comparison.fingerprint import describe_value
-from skall.comparison.folds import derive_seed, make_folds
+from skall.comparison.splits import derive_seed, make_folds
 from skall.datasets import make_blood_cells
 from skall.metrics import METRICS, scorers
 from skall.statistics import corrected_t_interval

@@ -13,10 +13,9 @@ from sklearn.pipeline import make_pipeline
 
 from skall import compare, get_estimator
 from skall.cli.commands import main
-from skall.comparison import Comparison, copies
-from skall.comparison.cautions import list_cautions
-from skall.comparison.copies import find_copies
-from skall.comparison.folds import derive_seed, make_folds
+from skall.comparison import Comparison, data_checks
+from skall.comparison.data_checks import describe_leakage, find_copies
+from skall.comparison.splits import derive_seed, make_folds
 from skall.datasets import load_folder
 from skall.images import as_images
 from skall.model_selection.splitting import deal
@@ -76,15 +75,15 @@ class Untouched(LogisticRegression):
         (
             {"cv": 5},
             r"the test part of repeat 0, fold \d has no sample of the class 'hem', which 3 "
-            r"patients hold; 2 of 5 folds lack a class\. The largest that has .* is cv=3\. "
+            r"patients have; 2 of 5 folds lack a class\. The largest that has .* is cv=3\. "
             r"allow_missing_classes=True goes on",
         ),
         ({"cv": 5, "repeats": 2}, r"4 of 10 folds .* is cv=3\."),
         ({"cv": 20}, r"cv=20 is not possible: .* is cv=3\.$"),
-        ({"cv": LeaveOneGroupOut()}, r"which 3 patients hold; 14 of 14 folds .* is cv=3\."),
+        ({"cv": LeaveOneGroupOut()}, r"which 3 patients have; 14 of 14 folds .* is cv=3\."),
         (
             {"cv": PredefinedSplit(np.repeat([0, 1], [700, 437]))},
-            r"which 3 patients hold; .* is cv=3\.",
+            r"which 3 patients have; .* is cv=3\.",
         ),
     ],
     ids=["greedy", "repeats", "more than patients", "splitter", "given"],
@@ -102,7 +101,7 @@ def test_a_missing_class_is_an_error_with_a_remedy_that_works(options, message):
 
 def test_the_largest_cv_without_groups():
     y = np.repeat(["a", "b"], [60, 4])
-    with pytest.raises(ValueError, match=r"'b', which 4 samples hold; .* is cv=4\."):
+    with pytest.raises(ValueError, match=r"'b', which 4 samples have; .* is cv=4\."):
         make_folds(y, cv=5)
     assert all(np.sum(y[fold.test] == "b") == 1 for fold in make_folds(y, cv=4))
 
@@ -111,7 +110,7 @@ def test_the_largest_cv_without_groups():
 def test_a_class_on_one_patient_has_no_remedy(allowed):
     X, y, groups = make_lopsided(healthy=[0])
     message = (
-        r"the training part of .* 'hem', which 1 patient holds; .*Nothing can be learnt from a "
+        r"the training part of .* 'hem', which 1 patient has; .*Nothing can be learnt from a "
         r"single class\. No cv was found .* collect more"
     )
     with pytest.raises(ValueError, match=message) as caught:
@@ -148,7 +147,7 @@ def test_missing_classes_that_are_allowed_are_told_once_before_training_and_on_t
 def test_a_class_that_a_training_part_lacks_is_allowed_where_two_are_left():
     X, y, groups = make_lopsided()
     y = np.where(groups == "P0", "other", y)
-    with pytest.raises(ValueError, match=r"'other', which 1 patient holds; .*=True goes on"):
+    with pytest.raises(ValueError, match=r"'other', which 1 patient has; .*=True goes on"):
         make_folds(y, groups, cv=3)
     comparison = run(X, y, groups, cv=3, allow_missing_classes=True, pos_label=None)
     assert comparison.protocol_["notes"] == [
@@ -188,7 +187,7 @@ def test_folds_are_dealt_anew_until_every_part_has_every_class(by_group):
 def test_another_dealing_is_told_and_networks_keep_their_seed(by_group, tmp_path):
     y, groups, dealing = find_set(by_group)
     X = np.random.default_rng(0).normal(size=(len(y), 3))
-    told = f"dealt from the seed {dealing.seed}"
+    told = f"made from the seed {dealing.seed}"
     told = "alike in their numbers of patients" if by_group else told
     options = {"cv": 5, "pos_label": 1, "scoring": ["accuracy"], "out": tmp_path}
     with pytest.warns(UserWarning, match=f"The folds of repeat 0 are {told}") as caught:
@@ -254,7 +253,7 @@ def test_the_command_line_spells_the_command_that_works(folder, tmp_path, capsys
     command += ["--out", str(tmp_path / "out")]
     assert main([*command, "--cv", "5"]) == 2
     said = capsys.readouterr().err
-    assert "the test part of repeat 0, fold" in said and "which 3 patients hold" in said
+    assert "the test part of repeat 0, fold" in said and "which 3 patients have" in said
     assert "--allow-missing-classes goes on" in said
     spelled = next(line for line in said.splitlines() if line.startswith("  skall"))
     assert " --cv 3 " in spelled
@@ -326,10 +325,10 @@ def test_copies_of_one_patient_are_no_matter(folder):
     folds = make_folds(cells.target, cells.groups, cv=2)
     images = as_images(cells.data)
     assert len(find_copies(cells.data, images)) == 1
-    assert list_cautions(folds, cells.data, cells.target, cells.groups, images) == []
+    assert describe_leakage(folds, cells.data, cells.target, cells.groups, images) == []
     # Without patients, the copy may well be on the other side.
     apart = make_folds(cells.target, cv=12)
-    notes = list_cautions(apart, cells.data, cells.target, None, images)
+    notes = describe_leakage(apart, cells.data, cells.target, None, images)
     assert "2 images are exact copies on both sides of a split" in notes[0]
 
 
@@ -338,8 +337,8 @@ def test_of_files_only_those_of_equal_size_are_read(folder, monkeypatch):
     for path in folder.rglob("P[5-9]*.png"):
         path.write_bytes(path.read_bytes() + bytes(int(path.stem[1]) * 1000 + int(path.stem[3])))
     read = []
-    plain = copies._read_whole
-    monkeypatch.setattr(copies, "_read_whole", lambda path: read.append(path) or plain(path))
+    plain = data_checks._hash_file
+    monkeypatch.setattr(data_checks, "_hash_file", lambda path: read.append(path) or plain(path))
     paths = sorted(map(str, folder.rglob("*.png")))
     found = find_copies(paths, as_images(paths))
     names = [[os.path.basename(paths[row]) for row in rows] for rows in found]

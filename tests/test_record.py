@@ -22,8 +22,8 @@ from sklearn.pipeline import make_pipeline
 from skall import CNNClassifier, CNNFeatures, ImagePreprocessor, compare
 from skall.comparison import Comparison
 from skall.comparison.fingerprint import describe_call
-from skall.comparison.folds import make_folds
 from skall.comparison.record import Record
+from skall.comparison.splits import make_folds
 from skall.datasets import make_blood_cells
 from skall.environment import versions
 from skall.network.precision import Numerics

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 import skall
 from skall.comparison.fingerprint import describe_call
-from skall.comparison.folds import make_folds
+from skall.comparison.splits import make_folds
 from skall.comparison.tracking import TRACKERS, make_tracker
 
 pytestmark = [

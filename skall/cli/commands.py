@@ -165,7 +165,7 @@ def _compare(arguments):
 @contextmanager
 def _spell_remedies(data, options):
     """Name options instead of parameters in errors about folds."""
-    from skall.comparison.classes import MissingClassError
+    from skall.comparison.splits import MissingClassError
 
     try:
         yield

@@ -18,17 +18,22 @@ from skall.comparison.candidates import (
     make_baselines,
     make_candidates,
 )
-from skall.comparison.cautions import list_cautions
+from skall.comparison.data_checks import (
+    check_pixels,
+    describe_depth,
+    describe_leakage,
+    measure_images,
+    share_depth,
+)
 from skall.comparison.description import (
     describe_cv,
     describe_estimators,
     describe_protocol,
 )
 from skall.comparison.fingerprint import describe_call, find_known
-from skall.comparison.folds import list_parted, make_folds
-from skall.comparison.inspection import check_pixels, describe_depth, measure_images, share_depth
 from skall.comparison.parts import find_last
 from skall.comparison.results import Comparison
+from skall.comparison.splits import describe_folds, list_leaking_groups, make_folds
 from skall.comparison.tabulation import (
     count_trials,
     tabulate_choices,
@@ -213,7 +218,11 @@ def make_plan(
     sizes = measure_images(images, len(y), candidates)
     options = {"cv": cv, "repeats": repeats, "seed": seed}
     folds = make_folds(y, groups, allow_missing_classes=allow_missing_classes, **options)
-    notes = list_cautions(folds, X, y, groups, images) + describe_depth(images)
+    notes = [
+        *describe_folds(folds, y),
+        *describe_leakage(folds, X, y, groups, images),
+        *describe_depth(images),
+    ]
     search = plan_search(
         tune, strategy, trials, by_name=by_name, grouped=groups is not None, pos_label=pos_label
     )
@@ -229,7 +238,7 @@ def make_plan(
         "split_seeds": list({fold.repeat: fold.split_seed for fold in folds}.values()),
         "by_name": by_name,
         "grouped": groups is not None,
-        "parted": None if groups is None else len(list_parted(folds, groups)),
+        "parted": None if groups is None else len(list_leaking_groups(folds, groups)),
         "notes": notes,
     }
     return Plan(
