@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from skall.backbones.weights import build_trunk
-from skall.comparison.candidates import BASELINES
+from skall.comparison.estimators import BASELINES
 from skall.datasets import make_blood_cells
 
 pytestmark = pytest.mark.thorough

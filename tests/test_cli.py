@@ -14,7 +14,7 @@ from skall import CNNClassifier, __version__, list_backbones
 from skall.cli.commands import main
 from skall.cli.options import CLASSIFIER_OPTIONS
 from skall.cli.values import format_value, parse_value
-from skall.comparison.candidates import BASELINES
+from skall.comparison.estimators import BASELINES
 from skall.datasets import make_blood_cells
 
 pytestmark = pytest.mark.usefixtures("without_page")

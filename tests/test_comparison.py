@@ -24,7 +24,7 @@ from sklearn.svm import LinearSVC
 from torchvision.transforms import v2
 
 from skall import compare, get_estimator
-from skall.comparison.fingerprint import describe_value
+from skall.comparison.description import describe_value
 from skall.comparison.splits import derive_seed, make_folds
 from skall.datasets import make_blood_cells
 from skall.metrics import METRICS, scorers

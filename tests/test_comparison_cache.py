@@ -26,7 +26,7 @@ from skall import CNNClassifier, CNNFeatures, ImagePreprocessor, compare, load
 from skall.cache.disk import open_cache
 from skall.cache.memory import IN_PROCESS
 from skall.cli.commands import main
-from skall.comparison.caching import KEEPERS, cached_in
+from skall.comparison.estimators import READERS, shared_cache
 from skall.datasets import make_blood_cells
 from skall.features.shortcuts import ShortcutFeatures
 from skall.images import rows
@@ -253,17 +253,17 @@ def test_the_folder_is_that_of_a_call_with_another_memory(paths, tmp_path):
 
 def test_estimators_are_as_before_after_an_error(tmp_path):
     pipeline = make_pipeline(ImagePreprocessor(8), CNNClassifier(memory=None))
-    with pytest.raises(ValueError, match="of mine"), cached_in(tmp_path, pipeline):
+    with pytest.raises(ValueError, match="of mine"), shared_cache(tmp_path, pipeline):
         assert pipeline[0].memory == str(tmp_path) and pipeline[1].memory is None
         raise ValueError("of mine")
     assert pipeline[0].memory == "auto" and pipeline[1].memory is None
-    with cached_in(None, pipeline):
+    with shared_cache(None, pipeline):
         assert pipeline[0].memory == "auto"
 
 
 def test_a_pipeline_s_own_memory_is_another_thing(tmp_path):
     pipeline = make_pipeline(ImagePreprocessor(8), CNNClassifier(), memory="auto")
-    with cached_in(tmp_path, pipeline):
+    with shared_cache(tmp_path, pipeline):
         assert pipeline.memory == "auto"
 
 
@@ -283,7 +283,7 @@ def test_no_estimator_with_a_memory_is_forgotten():
         and "memory" in inspect.signature(value).parameters
     }
     assert len(keepers) >= 5
-    assert not [keeper for keeper in keepers if not issubclass(keeper, KEEPERS)]
+    assert not [keeper for keeper in keepers if not issubclass(keeper, READERS)]
 
 
 def test_arrays_are_kept_too(tmp_path):

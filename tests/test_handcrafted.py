@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 
 from skall import CNNClassifier, HandcraftedFeatures, compare
 from skall.cache.memory import IN_PROCESS
-from skall.comparison.candidates import BASELINES
+from skall.comparison.estimators import BASELINES
 from skall.datasets import make_blood_cells
 
 SIZE = 48

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skall import CNNFeatures, HandcraftedFeatures, compare, get_estimator
-from skall.comparison.candidates import BASELINES
+from skall.comparison.estimators import BASELINES
 from skall.datasets import make_blood_cells
 
 SIZE = 32

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 
 from skall import CNNClassifier, CNNFeatures, ImagePreprocessor, compare
 from skall.comparison import Comparison
-from skall.comparison.fingerprint import describe_call
+from skall.comparison.description import make_fingerprint
 from skall.comparison.record import Record
 from skall.comparison.splits import make_folds
 from skall.datasets import make_blood_cells
@@ -150,7 +150,7 @@ def test_what_is_finished_is_not_done_again(tmp_path, monkeypatch):
     first = run(tmp_path, cells.data, cells.target, **options)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.*")}
     with monkeypatch.context() as patched:
-        patched.setattr("skall.comparison.candidates.sketch_network", forbid)
+        patched.setattr("skall.comparison.estimators.sketch_network", forbid)
         patched.setattr("skall.comparison.description.summarize", forbid)
         patched.setattr("skall.comparison.description.measure_backbone", forbid)
         patched.setattr(Comparison, "write", forbid)
@@ -188,7 +188,7 @@ def test_another_version_is_another_comparison(tmp_path, monkeypatch, package):
 
 
 def describe(estimator, by_name=False):
-    keys = describe_call({"a": estimator}, [[0]], [0], None, [], by_name=by_name)
+    keys = make_fingerprint({"a": estimator}, [[0]], [0], None, [], by_name=by_name)
     return {key: value for key, value in keys.items() if key.startswith("estimator 'a'")}
 
 
@@ -204,7 +204,7 @@ def test_device_and_precision_are_part_of_a_network(monkeypatch):
     assert "bfloat16" in describe(piped)[key]
     auto = describe(network)[key]
     monkeypatch.setattr(
-        "skall.comparison.fingerprint.choose_numerics",
+        "skall.comparison.description.choose_numerics",
         lambda precision, backbone, device: Numerics("bfloat16"),
     )
     assert describe(network)[key] != auto
@@ -223,7 +223,7 @@ def test_packages_of_an_estimator_are_part_of_it():
 def make_lock(out, **changes):
     """A lock of this process, but for some changes."""
     record = Record(out)
-    with record.hold():
+    with record.lock():
         holder = json.loads((out / "lock.json").read_text())
     (out / "lock.json").write_text(json.dumps(holder | changes))
 
@@ -252,7 +252,7 @@ def test_locks_that_are_respected(tmp_path, changes, message):
 
 def test_a_worker_that_outlives_its_process_writes_nothing(tmp_path):
     record, fold = Record(tmp_path), make_folds(np.arange(8) % 2, cv=2)[0]
-    with record.hold():
+    with record.lock():
         record.write("a", fold, {})
         (tmp_path / "lock.json").write_text("another's")
         with pytest.raises(RuntimeError, match="taken over meanwhile; the result of 'b' on repeat"):

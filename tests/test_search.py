@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skall import CNNClassifier, compare
-from skall.comparison.candidates import BASELINES
+from skall.comparison.estimators import BASELINES
 from skall.datasets import make_blood_cells
 from skall.metrics import scorers
 from skall.model_selection.complete_folds import CompleteGroupKFold, CompleteKFold

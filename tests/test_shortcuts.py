@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skall import compare
 from skall.cache.memory import IN_PROCESS
-from skall.comparison.candidates import BASELINES
+from skall.comparison.estimators import BASELINES
 from skall.datasets import make_blood_cells
 from skall.features.shortcuts import SHORTCUTS, ShortcutFeatures, find_images
 from skall.images.pixels import convert_to_rgb

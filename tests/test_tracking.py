@@ -12,7 +12,7 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
 import skall
-from skall.comparison.fingerprint import describe_call
+from skall.comparison.description import make_fingerprint
 from skall.comparison.splits import make_folds
 from skall.comparison.tracking import TRACKERS, make_tracker
 
@@ -144,7 +144,7 @@ def test_a_server_needs_no_database_packages(client, monkeypatch):
 def test_a_run_for_the_call_and_one_for_each_fold(client, comparison):
     X, y = make_classification(random_state=0)
     models = {"logistic": LogisticRegression(), "timm/test_resnet": LogisticRegression(C=9)}
-    call = describe_call(models, X, y, None, make_folds(y, cv=3), seed=0, scoring=["accuracy"])
+    call = make_fingerprint(models, X, y, None, make_folds(y, cv=3), seed=0, scoring=["accuracy"])
     tracker = _log(comparison, call)
 
     [parent] = _list_runs(client)

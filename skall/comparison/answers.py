@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skall.comparison.candidates import DUMMY
+from skall.comparison.estimators import DUMMY
 from skall.metrics import LOWER_IS_BETTER
 from skall.metrics.names import describe_metric
 from skall.statistics import adjust_holm

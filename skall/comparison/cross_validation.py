@@ -7,10 +7,9 @@ from contextlib import ExitStack
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
-from skall.comparison.caching import cached_in
+from skall.comparison.estimators import get_final_estimator, list_networks, shared_cache
 from skall.comparison.evaluation import evaluate_fold
 from skall.comparison.failures import check_error_score, check_some_succeeded, make_failure
-from skall.comparison.parts import find_last, find_networks
 from skall.comparison.plan import make_plan
 from skall.comparison.progress import Progress, watch
 from skall.comparison.record import Record
@@ -213,7 +212,7 @@ def run_comparison(
         warnings.warn(note, stacklevel=3)
     with ExitStack() as stack:
         if record:
-            stack.enter_context(record.hold())
+            stack.enter_context(record.lock())
             record.begin(plan.call, plan.about)
         if tracker:
             stack.enter_context(tracker)
@@ -303,8 +302,8 @@ def _evaluate(*, candidate, seed, search, watcher, cache, **options):
     # Copied here, so that a fitted copy lives no longer than its fold.
     estimator = prepare(candidate, seed, search)
     if watcher:
-        for network in find_networks(estimator):
+        for network in list_networks(estimator):
             watch(network, watcher)
-    with cached_in(cache, estimator):
+    with shared_cache(cache, estimator):
         result = evaluate_fold(estimator, **options)
-    return result, find_last(estimator)
+    return result, get_final_estimator(estimator)

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from skall.cache.memory import get_store
-from skall.comparison.caching import list_readers
+from skall.comparison.estimators import list_readers
 from skall.comparison.splits import list_leaking_groups
 from skall.datasets.cnmc_names import ORIGINAL
 from skall.features.shortcuts import SHORTCUTS, measure_shortcuts

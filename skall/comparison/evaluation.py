@@ -10,9 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from skall.cache.shared_time import SHARED_TIME
 from skall.classifier import CNNClassifier
-from skall.comparison.caching import list_readers
 from skall.comparison.costs import FitCosts, measure_latency
-from skall.comparison.parts import find_last, find_search
+from skall.comparison.estimators import get_final_estimator, get_search, list_readers
 from skall.metrics import compute_metrics
 from skall.metrics.columns import spread_columns
 from skall.routing import fit_with_groups
@@ -101,10 +100,10 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
     unlearnt = np.setdiff1d(classes, estimator.classes_)
     if len(unlearnt):
         result["unlearnt"] = unlearnt.tolist()
-    network = find_last(estimator)
+    network = get_final_estimator(estimator)
     if hasattr(network, "history_frame_"):
         result["history"] = network.history_frame_.to_dict("list")
-    search = find_search(estimator)
+    search = get_search(estimator)
     if search is not None:
         chosen = search.best_params_.items()
         result["best_params"] = {parameter: _make_plain(value) for parameter, value in chosen}
@@ -143,7 +142,7 @@ def _respond(estimator, X, classes):
 
 def _ask(estimator, X):
     """Labels; probabilities; without those, decision values; None for what there is not."""
-    if getattr(type(find_last(estimator)), "predict", None) is CNNClassifier.predict:
+    if getattr(type(get_final_estimator(estimator)), "predict", None) is CNNClassifier.predict:
         # Whose labels are the likeliest classes: its images go through the network once.
         proba = np.asarray(estimator.predict_proba(X))
         return estimator.classes_[proba.argmax(axis=1)], proba, None

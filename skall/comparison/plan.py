@@ -11,13 +11,6 @@ from sklearn.utils.validation import check_consistent_length
 
 from skall.classifier import CNNClassifier
 from skall.classifier.persistence import check_savable
-from skall.comparison.candidates import (
-    check_class_weights,
-    check_networks,
-    check_stacks,
-    make_baselines,
-    make_candidates,
-)
 from skall.comparison.data_checks import (
     check_pixels,
     describe_depth,
@@ -29,9 +22,17 @@ from skall.comparison.description import (
     describe_cv,
     describe_estimators,
     describe_protocol,
+    find_known_networks,
+    make_fingerprint,
 )
-from skall.comparison.fingerprint import describe_call, find_known
-from skall.comparison.parts import find_last
+from skall.comparison.estimators import (
+    check_class_weights,
+    check_networks,
+    check_stacks,
+    get_final_estimator,
+    make_baselines,
+    make_candidates,
+)
 from skall.comparison.results import Comparison
 from skall.comparison.splits import describe_folds, list_leaking_groups, make_folds
 from skall.comparison.tabulation import (
@@ -81,7 +82,7 @@ class Plan:
     about : dict of str to dict
         What each estimator is.
     call : dict
-        The fingerprint of :func:`skall.comparison.fingerprint.describe_call`.
+        The fingerprint of :func:`skall.comparison.description.make_fingerprint`.
     """
 
     X: object
@@ -124,12 +125,12 @@ class Plan:
 
     def has_network(self, name):
         """Whether an estimator is, or ends in, a network that can be kept."""
-        return isinstance(find_last(self.candidates[name]), CNNClassifier)
+        return isinstance(get_final_estimator(self.candidates[name]), CNNClassifier)
 
     def check_savable(self):
         """Raise where a network could not be kept."""
         for name in filter(self.has_network, self.candidates):
-            check_savable(find_last(self.candidates[name]))
+            check_savable(get_final_estimator(self.candidates[name]))
 
     def check_pixels(self, memory):
         """Raise where an image is damaged; what shortcuts are measured meanwhile is kept."""
@@ -213,7 +214,7 @@ def make_plan(
         check_stacks(candidates)
     candidates, depth = share_depth(candidates, depth)
     images = images if depth is None else find_images(X, depth)
-    known = find_known(candidates, by_name, remembered)
+    known = find_known_networks(candidates, by_name, remembered)
     check_networks(candidates[name] for name in candidates if name not in known)
     sizes = measure_images(images, len(y), candidates)
     options = {"cv": cv, "repeats": repeats, "seed": seed}
@@ -257,7 +258,7 @@ def make_plan(
         n_threads=n_threads,
         protocol=dealt | settings,
         about=describe_estimators(candidates, beaten, len(classes), known),
-        call=describe_call(candidates, X, y, groups, folds, images, by_name=by_name, **settings),
+        call=make_fingerprint(candidates, X, y, groups, folds, images, by_name=by_name, **settings),
     )
 
 

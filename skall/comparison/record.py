@@ -1,20 +1,22 @@
-"""The folder of a comparison: what was asked, the folds that are finished, and the tables.
+"""The folder of a comparison while it runs: its fingerprint, finished folds, and a lock.
 
-``comparison.json`` holds the fingerprint of the call, ``folds/<estimator>/<repeat>-<fold>.json``
-the result of each finished fold, and ``folds/<estimator>/<repeat>-<fold>/`` its network where
-weights are kept; ``cache`` what the folds share; ``written.json`` what tables and page were made
-of. While a process works there, ``lock.json`` says which.
+``comparison.json`` holds the fingerprint, ``folds/<estimator>/<repeat>-<fold>.json`` the result of
+each finished fold, and ``folds/<estimator>/<repeat>-<fold>/`` its network where weights are kept;
+``cache`` what the folds share; ``written.json`` the state of the tables and the page when they were
+written. ``lock.json`` names the process that uses the folder.
 """
 
 import json
+import os
+import socket
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from skall.classifier import CNNClassifier
 from skall.classifier.persistence import is_saved
-from skall.comparison.fingerprint import start_of
-from skall.comparison.lock import Lock
+from skall.comparison.description import make_prefix
 from skall.persistence.files import write_json
 
 
@@ -31,7 +33,7 @@ class Record:
     Attributes
     ----------
     earlier : dict or None
-        The fingerprint of the comparison that the folder already holds.
+        The fingerprint of the comparison that the folder holds already.
     cache : pathlib.Path
         The folder that estimators keep decoded images and features in.
     """
@@ -46,55 +48,54 @@ class Record:
         self.earlier = _read_json(self._fingerprint)
 
     @contextmanager
-    def hold(self):
-        """Have the folder alone for a while, as :meth:`skall.comparison.lock.Lock.hold` says."""
+    def lock(self):
+        """Keep other processes out of the folder, see :meth:`Lock.acquire`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock.hold():
-            # Another process may have been at work here since it was read.
+        with self._lock.acquire():
+            # Another process may have changed it since it was read.
             self.earlier = _read_json(self._fingerprint)
-            # What a killed process was writing.
+            # Files that a killed process has left unfinished.
             for partial in self.folder.rglob(".*.partial"):
                 partial.unlink(missing_ok=True)
             yield
 
-    def begin(self, fingerprint, about):
-        """Take the folder for one comparison, which may add estimators to those of before.
+    def begin(self, fingerprint, estimators):
+        """Store the fingerprint of a comparison, which may add estimators to those of before.
 
-        What estimators that are not asked for now have left stays for a later call.
+        Results of estimators that are not compared now stay for a later call.
 
         Parameters
         ----------
         fingerprint : dict
-            See :func:`skall.comparison.fingerprint.describe_call`.
-        about : dict of str to dict
-            What each estimator is, see
-            :func:`skall.comparison.description.describe_estimators`.
+            See :func:`skall.comparison.description.make_fingerprint`.
+        estimators : dict of str to dict
+            See :func:`skall.comparison.description.describe_estimators`.
 
         Raises
         ------
         ValueError
-            If it holds another one; the message says what differs.
+            If the folder holds another comparison; the message says what differs.
         """
         if not any(self.folder.glob("folds/*/*.json")):
             self.earlier = None
         earlier = self.earlier or {"estimators": [], "networks": {}}
         if self.earlier:
-            self._compare(earlier, fingerprint)
+            self._check_same(earlier, fingerprint)
         names = [*dict.fromkeys([*earlier["estimators"], *fingerprint["estimators"]])]
-        networks = {name: what["network"] for name, what in about.items()}
+        networks = {name: about["network"] for name, about in estimators.items()}
         networks = earlier.get("networks", {}) | networks
         together = earlier | fingerprint | {"estimators": names, "networks": networks}
         if together != self.earlier:
             write_json(self._fingerprint, together, indent=1)
 
-    def _compare(self, earlier, fingerprint):
+    def _check_same(self, earlier, fingerprint):
         """Raise where what decides the numbers of both calls differs."""
-        only_one = {*earlier["estimators"]} ^ {*fingerprint["estimators"]}
-        apart = ("estimators", "networks", *map(start_of, only_one))
+        in_one_only = {*earlier["estimators"]} ^ {*fingerprint["estimators"]}
+        ignored = ("estimators", "networks", *map(make_prefix, in_one_only))
         differences = [
-            _explain(key, earlier.get(key), fingerprint.get(key))
+            _describe_difference(key, earlier.get(key), fingerprint.get(key))
             for key in fingerprint | earlier
-            if earlier.get(key) != fingerprint.get(key) and not key.startswith(apart)
+            if earlier.get(key) != fingerprint.get(key) and not key.startswith(ignored)
         ]
         folded = {name.casefold(): name for name in earlier["estimators"]}
         differences += [
@@ -111,11 +112,17 @@ class Record:
             )
 
     def path(self, name, fold):
-        """Where the result of one estimator on one fold lies."""
+        """The file for the result of an estimator on a fold."""
         return self.folder / "folds" / quote(name, safe="") / f"{fold.repeat}-{fold.fold}.json"
 
     def read(self, name, fold, has_network=False):
-        """That result, or None before it is finished, with its network where weights are kept."""
+        """That result, or None before it is finished, with its network where weights are kept.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged.
+        """
         if self.earlier is None or name not in self.earlier["estimators"]:
             return None
         path = self.path(name, fold)
@@ -127,19 +134,19 @@ class Record:
             )
         if result is None or not self.keep_weights:
             return result
-        # A search may have chosen what is no network; without keeping, nobody has noted it.
+        # Noted where weights were kept: a search may have chosen an estimator without a network.
         lacks = result.get("network", has_network) and not is_saved(path.with_suffix(""))
         return None if lacks else result
 
     def write(self, name, fold, result, fitted=None):
-        """Keep that result, and where weights are kept the fitted estimator, if it is a network.
+        """Store that result, and where weights are kept the fitted estimator, if it is a network.
 
         Raises
         ------
         RuntimeError
-            If the folder is no longer held by the process that began.
+            If the process that began no longer has the lock.
         """
-        if not self._lock.is_held():
+        if not self._lock.is_acquired():
             raise RuntimeError(
                 f"the folder {str(self.folder)!r} was given up or taken over meanwhile; the result "
                 f"of {name!r} on {fold.title} is not written there"
@@ -149,11 +156,11 @@ class Record:
             result = result | {"network": isinstance(fitted, CNNClassifier)}
             if result["network"]:
                 fitted.save(path.with_suffix(""))
-        # Last: with it, the fold is finished.
+        # Last: with this file, the fold is finished.
         write_json(path, result)
 
     def write_outputs(self, comparison):
-        """Write tables, figures and page, if they are not there as they would be written.
+        """Write tables, figures and page, unless they are there and unchanged.
 
         Parameters
         ----------
@@ -176,23 +183,24 @@ class Record:
         }
 
 
-def _explain(key, there, now):
-    """What differs; of many parts, such as files, which."""
-    if not (isinstance(there, dict) and isinstance(now, dict)):
-        return f"{key}: {there} there, {now} now"
-    changed = [part for part in there | now if there.get(part) != now.get(part)]
+def _describe_difference(key, earlier, now):
+    """What differs; of a dict, as of files, how many entries and the first of them."""
+    if not (isinstance(earlier, dict) and isinstance(now, dict)):
+        return f"{key}: {earlier} there, {now} now"
+    changed = [part for part in earlier | now if earlier.get(part) != now.get(part)]
     some = ", ".join(map(repr, changed[:3])) + (", ..." if len(changed) > 3 else "")
-    return f"{key}: {len(changed)} of {len(there | now)} differ, {some}"
+    return f"{key}: {len(changed)} of {len(earlier | now)} differ, {some}"
 
 
 def _is_result(content, n_samples):
-    """Whether JSON is what :func:`skall.comparison.evaluation.evaluate_fold` writes."""
+    """Whether JSON looks like a result of :func:`skall.comparison.evaluation.evaluate_fold`."""
     if not isinstance(content, dict) or not {"scores", "proba", "seconds"} <= content.keys():
         return False
     return content["proba"] is None or len(content["proba"]) == n_samples
 
 
 def _read_json(path):
+    """The content of a JSON file, or None without a file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -201,3 +209,128 @@ def _read_json(path):
         raise ValueError(
             f"{str(path)!r} is damaged ({exc}); delete it and repeat the call"
         ) from exc
+
+
+class Lock:
+    """A lock file, which can be pickled for the workers of the process that has it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        In a folder that exists when the lock is acquired.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self._content = None
+
+    @contextmanager
+    def acquire(self):
+        """Keep every other process out while the context lasts.
+
+        Raises
+        ------
+        ValueError
+            If another process that may still run has the lock; the message says which.
+        """
+        content = json.dumps(_describe_process())
+        _make_lock(self.path, content)
+        self._content = content
+        try:
+            yield
+        finally:
+            if self.is_acquired():
+                self.path.unlink()
+
+    def is_acquired(self):
+        """Whether the process that acquired the lock still has it.
+
+        Workers outlive a process that is killed for a while, and another process may have the lock
+        by then.
+        """
+        return self._content is not None and _read_text(self.path) == self._content
+
+
+def _make_lock(path, content):
+    """Make a lock file, and remove that of a process that has ended."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+        return
+    except FileExistsError:
+        found = _read_text(path)
+    if found is not None and not _is_stale(found):
+        raise ValueError(_describe_holder(path, found))
+    # Moved first, so that of two processes that find it stale only one can remove it.
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        os.replace(path, aside)
+    except FileNotFoundError:
+        return _make_lock(path, content)
+    if (moved := _read_text(aside)) != found:
+        os.replace(aside, path)
+        raise ValueError(_describe_holder(path, moved))
+    aside.unlink()
+    return _make_lock(path, content)
+
+
+def _describe_process():
+    """What identifies this process."""
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": _read_start(os.getpid()),
+    }
+
+
+def _read_start(pid):
+    """When a process started, in ticks since the machine did; None except on Linux.
+
+    Numbers of processes are reused, in a container at every start.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name, in brackets, may hold anything; the start is the 22nd field, the 20th after it.
+    return int(status.rpartition(")")[2].split()[19])
+
+
+def _is_stale(content):
+    """Whether a lock is that of a process of this machine that has ended."""
+    try:
+        holder = json.loads(content)
+        pid, host, started = holder["pid"], holder["host"], holder["started"]
+    except (ValueError, TypeError, KeyError):
+        return False
+    # On Windows os.kill would end the process.
+    if host != socket.gethostname() or os.name != "posix":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return started is not None and _read_start(pid) != started
+
+
+def _describe_holder(path, content):
+    """Which process has the lock, and what to do."""
+    try:
+        holder = json.loads(content)
+        who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+    except (ValueError, TypeError, KeyError):
+        who = "a process that cannot be told"
+    return (
+        f"the folder {str(path.parent)!r} is in use by {who}. Wait until it has ended, or give "
+        f"another folder as `out`; if it has ended already, delete {str(path)!r}"
+    )
+
+
+def _read_text(path):
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None

@@ -12,9 +12,9 @@ import pandas as pd
 
 from skall.comparison.answers import answer
 from skall.comparison.budgets import flag_budgets, tabulate_budgets
-from skall.comparison.candidates import BASELINES
 from skall.comparison.conclusions import conclude, describe_differences
 from skall.comparison.ensembles import Ensembles
+from skall.comparison.estimators import BASELINES
 from skall.comparison.failures import flag_failures, flag_unlearnt
 from skall.comparison.missing import describe_missing
 from skall.comparison.plotting import Plots

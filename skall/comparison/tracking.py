@@ -92,7 +92,7 @@ class MlflowTracker:
         Parameters
         ----------
         settings : dict of str to object
-            Of the call, see :func:`skall.comparison.fingerprint.describe_call`: those of an
+            Of the call, see :func:`skall.comparison.description.make_fingerprint`: those of an
             estimator become parameters of its folds' runs, all others of this run. Of a dict, as
             of files, the length and a hash are logged.
         """

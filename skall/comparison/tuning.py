@@ -5,7 +5,7 @@ from importlib.metadata import version
 from sklearn.base import clone
 
 from skall.classifier import CNNClassifier
-from skall.comparison.fingerprint import describe_value
+from skall.comparison.description import describe_value
 from skall.metrics import scorers
 from skall.search import is_list, make_search
 

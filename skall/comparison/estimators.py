@@ -1,0 +1,301 @@
+"""The estimators of a comparison: those of the user, the baselines, and what they consist of."""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier
+from sklearn.linear_model import LogisticRegression
+
+# The base class of scikit-learn's searches has no public name.
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skall.backbones.weights import check_weights
+from skall.classifier import CNNClassifier, get_estimator
+from skall.classifier.parameters import check_parameters
+from skall.classifier.targets import weigh_classes
+from skall.features.cnn import CNNFeatures
+from skall.features.shortcuts import SHORTCUTS, ShortcutFeatures
+from skall.images.transformer import ImageTransformer
+from skall.network.device import resolve_device
+from skall.network.summary import sketch_network
+from skall.preprocessing import StainNormalizer
+
+DUMMY = "dummy"
+BASELINES = (DUMMY, *SHORTCUTS)
+# The estimators that read images. scikit-learn's pipelines have a parameter `memory` too, of which
+# "auto" is a folder.
+READERS = (CNNClassifier, CNNFeatures, ImageTransformer, StainNormalizer)
+# Most file systems take names of up to 255 bytes.
+MAX_NAME_LENGTH = 200
+
+
+def make_baselines(shortcuts):
+    """The baselines that every estimator should beat.
+
+    Parameters
+    ----------
+    shortcuts : bool
+        Add a logistic regression for each of
+        :data:`skall.features.shortcuts.SHORTCUTS`, which need images.
+
+    Returns
+    -------
+    dict of str to classifier
+    """
+    baselines = {DUMMY: DummyClassifier(strategy="prior")}
+    for kind in SHORTCUTS if shortcuts else ():
+        logistic = LogisticRegression(max_iter=1000)
+        baselines[kind] = make_pipeline(ShortcutFeatures(kind), StandardScaler(), logistic)
+    return baselines
+
+
+def make_candidates(estimators, baselines=None, params=None):
+    """Estimators by name, with the baselines.
+
+    Parameters
+    ----------
+    estimators : iterable of str or dict of str to classifier
+        Names of backbones, or any classifiers.
+    baselines : dict of str to classifier, optional
+        Are added, see :func:`make_baselines`.
+    params : dict, optional
+        Parameters of each backbone's :class:`~skall.CNNClassifier`.
+
+    Returns
+    -------
+    candidates : dict of str to classifier
+    by_name : bool
+        Whether they were given by name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown backbone, a name that is used twice, or none at all.
+    TypeError
+        For what is no classifier, and `params` that no backbone takes.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> baselines = make_baselines(shortcuts=False)
+    >>> make_candidates({"logistic": LogisticRegression()}, baselines)
+    ({'logistic': LogisticRegression(), 'dummy': DummyClassifier()}, False)
+    """
+    baselines, params = baselines or {}, params or {}
+    by_name = not isinstance(estimators, Mapping)
+    if by_name:
+        names = _check_backbone_names(estimators)
+        candidates = {name: get_estimator(name, **params) for name in names}
+    elif params:
+        raise TypeError(
+            f"{', '.join(map(repr, params))}: neither an argument of compare nor possible for "
+            "estimators given as a dict, which have their parameters already"
+        )
+    else:
+        candidates = dict(estimators)
+    for name, estimator in candidates.items():
+        _check_classifier(name, estimator)
+    _check_names([*(names if by_name else candidates), *baselines])
+    return candidates | baselines, by_name
+
+
+def _check_backbone_names(estimators):
+    names = [estimators] if isinstance(estimators, str) else list(estimators)
+    if isinstance(estimators, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            "estimators must be a list of backbone names, as ['resnet18', 'squeezenet'], or a dict "
+            f"of names and classifiers for your own; got {estimators!r}"
+        )
+    if not names:
+        raise ValueError("there is no backbone to compare; skall.list_backbones() names them")
+    return names
+
+
+def _check_classifier(name, estimator):
+    if not isinstance(name, str):
+        raise TypeError(f"the names of estimators must be str, got {name!r}")
+    if isinstance(estimator, type):
+        raise TypeError(f"{name!r} is the class {estimator.__name__}; give an instance of it")
+    # The attribute is an older convention, which Optuna's OptunaSearchCV still follows.
+    declared = getattr(estimator, "_estimator_type", None)
+    if not is_classifier(estimator) and declared != "classifier":
+        raise TypeError(f"{name!r} is no classifier: {estimator!r}")
+    if isinstance(estimator, CNNClassifier):
+        check_parameters(estimator)
+        resolve_device(estimator.device)
+        check_weights(estimator.backbone, estimator.weights)
+
+
+def _check_names(names):
+    """Raise for names that cannot be folders; some file systems ignore case."""
+    if not names:
+        raise ValueError("there is no estimator to compare")
+    for name in names:
+        is_short = len(quote(name, safe="")) <= MAX_NAME_LENGTH
+        if not name.strip(". ") or not name.isprintable() or not is_short:
+            raise ValueError(
+                f"an estimator cannot be called {name[:60]!r}: results are stored in a folder of "
+                "that name, so it must have letters or digits, one line, and up to "
+                f"{MAX_NAME_LENGTH} characters as folders write them"
+            )
+    name, count = Counter(name.casefold() for name in names).most_common(1)[0]
+    if count > 1:
+        raise ValueError(
+            f"{count} estimators are called {name!r} (the baselines included); give each its own "
+            "name in a dict, or leave the baselines out with baselines=False"
+        )
+
+
+def check_class_weights(candidates, classes):
+    """Raise where the class weights of a network name other classes than those of the data.
+
+    Parameters
+    ----------
+    candidates : dict of str to classifier
+    classes : ndarray of shape (n_classes,)
+    """
+    for estimator in candidates.values():
+        if isinstance(estimator, CNNClassifier):
+            weigh_classes(estimator.class_weight, classes, np.arange(len(classes)))
+
+
+def check_networks(candidates):
+    """Raise where a network could not be built, or takes no images of its size.
+
+    Parameters
+    ----------
+    candidates : iterable of classifier
+    """
+    for estimator in candidates:
+        if isinstance(estimator, CNNClassifier):
+            sketch_network(estimator)
+
+
+def check_stacks(candidates):
+    """Raise for stacks that would put predictions beside images, which no estimator takes.
+
+    Parameters
+    ----------
+    candidates : dict of str to classifier
+        Which are given images.
+
+    Raises
+    ------
+    ValueError
+        That names the estimator.
+    """
+    for name, candidate in candidates.items():
+        for stack in list_components(candidate, StackingClassifier):
+            # A stack whose members read no images comes after a reader.
+            if stack.passthrough and list_readers(stack):
+                raise ValueError(
+                    f"{name!r}: StackingClassifier(passthrough=True) hands the images on to its "
+                    "final estimator, beside the predictions, and no estimator takes both: use "
+                    "passthrough=False"
+                )
+
+
+def list_components(estimator, kinds=object):
+    """An estimator and the values of its parameters, nested ones too, each once.
+
+    Parameters
+    ----------
+    estimator : estimator
+    kinds : type or tuple of type, default=object
+        Only these.
+
+    Returns
+    -------
+    list of object
+    """
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    return list({id(part): part for part in parts if isinstance(part, kinds)}.values())
+
+
+def list_networks(estimator):
+    """The classifiers and feature extractors of skall in an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    list of CNNClassifier or CNNFeatures
+    """
+    return list_components(estimator, (CNNClassifier, CNNFeatures))
+
+
+def list_readers(estimator):
+    """The estimators of skall in an estimator that read images.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    list of estimator
+    """
+    return list_components(estimator, READERS)
+
+
+def get_final_estimator(estimator):
+    """The final estimator of a pipeline, or the one that a search has chosen or will fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted or not.
+    """
+    if hasattr(estimator, "best_estimator_"):
+        return get_final_estimator(estimator.best_estimator_)
+    if isinstance(estimator, BaseSearchCV):
+        return get_final_estimator(estimator.estimator)
+    return get_final_estimator(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
+
+
+def get_search(estimator):
+    """The fitted search that an estimator is, or that a pipeline ends in; None without one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    """
+    if hasattr(estimator, "best_params_"):
+        return estimator
+    return get_search(estimator[-1]) if isinstance(estimator, Pipeline) else None
+
+
+@contextmanager
+def shared_cache(folder, estimator):
+    """Let an estimator use a cache on disk instead of the one of this process.
+
+    Parameters
+    ----------
+    folder : path-like or None
+        None changes nothing.
+    estimator : estimator
+        Unfitted. Its readers of images whose ``memory`` is ``"auto"`` are changed meanwhile.
+    """
+    readers = [] if folder is None else list_readers(estimator)
+    changed = [r for r in readers if isinstance(r.memory, str) and r.memory == "auto"]
+    final = get_final_estimator(estimator)
+    for reader in changed:
+        reader.set_params(memory=str(folder))
+    try:
+        yield
+    finally:
+        if any(reader is final for reader in changed):
+            # A search has fitted a copy of it.
+            changed.append(get_final_estimator(estimator))
+        for reader in changed:
+            reader.set_params(memory="auto")
