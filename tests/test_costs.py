@@ -14,7 +14,7 @@ from skall.cache.memory import IN_PROCESS, get_store, without_cache
 from skall.comparison.costs import measure_latency
 from skall.datasets import make_blood_cells
 from skall.images.rows import ArrayImages
-from skall.network.recycling import SPARE
+from skall.network.frozen import LAST_TRUNK
 
 CELLS = make_blood_cells(24, n_patients=8, image_size=32, random_state=0)
 TINY = {"weights": None, "image_size": 32, "max_epochs": 2, "random_state": 0}
@@ -57,7 +57,7 @@ def clock(monkeypatch):
     padded = sys.modules["skall.classifier.loop"].run_padded
     monkeypatch.setattr("skall.classifier.loop.run_padded", clock.slow_down(padded, 0.1))
     IN_PROCESS.clear()
-    SPARE.clear()
+    LAST_TRUNK.clear()
     return clock
 
 

@@ -11,7 +11,7 @@ from contestants.inputs import list_files, read_decoded
 from contestants.timing import Timer
 from skall.cache.memory import IN_PROCESS
 from skall.network.precision import choose_numerics
-from skall.network.recycling import forget
+from skall.network.frozen import LAST_TRUNK
 
 
 def make_estimator(task, **params):
@@ -36,7 +36,7 @@ def prepare_frozen(task):
 
     def run():
         IN_PROCESS.clear()
-        forget()
+        LAST_TRUNK.clear()
         with Timer() as timer:
             cross_validate(
                 net, paths.reshape(-1, 1), targets, cv=task["folds"], error_score="raise"

@@ -10,7 +10,6 @@ from torch import nn
 from skall.cache.shared_time import SHARED_TIME
 from skall.classifier.stopping import MovingAverage, copy_state
 from skall.classifier.training import RowBatches, take_batch
-from skall.features.extraction import make_probe
 from skall.images.prefetch import read_ahead
 from skall.network.blocks import (
     BLOCK,
@@ -19,8 +18,8 @@ from skall.network.blocks import (
     run_halved,
     run_padded,
 )
-from skall.network.folding import accelerate
-from skall.network.recycling import describe_state
+from skall.network.folding import accelerate, make_probe
+from skall.network.frozen import ModuleState
 from skall.preprocessing.augmentation import make_augmentation
 
 
@@ -185,7 +184,7 @@ class EpochLoop(NeuralNetClassifier):
             return self._make_part(part, kind, None, self._compile)
         if accelerated:
             make = partial(self._accelerate, kind, rows)
-            return self._make_part(part, kind, describe_state(part), make)
+            return self._make_part(part, kind, ModuleState(part), make)
         return part
 
     def _make_part(self, part, kind, state, make):

@@ -12,9 +12,8 @@ from skall.cache.shared_time import SHARED_TIME
 from skall.classifier.holding import Held, hold
 from skall.classifier.inner_split import hold_out, split_by_user
 from skall.classifier.training import CellDataset
-from skall.features.extraction import extract_features
+from skall.features.extraction import extract_features, identify_extractor
 from skall.images.rows import FileImages
-from skall.network.construction import make_key
 from skall.preprocessing.augmentation import View
 
 
@@ -112,7 +111,9 @@ def _extract_view(net, images, rows, number):
 def _extract(net, images, rows, known=True, view=None):
     """Features of rows, each given once; of weights as they are now, if they were changed."""
     front = net.module_.front
-    key = make_key(front, net.backbone, net.weights, net.random_state) if known else None
+    key = None
+    if known:
+        key = identify_extractor(front, net.backbone, net.weights, net.random_state)
     options = {"store": get_store(net.memory), "key": key, "view": view}
     return extract_features(front, images, rows, net.image_size_, **options)
 

@@ -15,7 +15,7 @@ from skall.cache.shared_time import SHARED_TIME
 from skall.features.shortcuts import find_images
 from skall.images.formats import UnreadableImageError
 from skall.network.blocks import BLOCK
-from skall.network.recycling import SPARE
+from skall.network.frozen import LAST_TRUNK
 
 # Seconds after which no further prediction is timed.
 BUDGET = 0.1
@@ -41,7 +41,7 @@ class FitCosts:
         _return_freed_memory()
         self._resident = _reset_peak()
         self._kept = IN_PROCESS.nbytes
-        self._trunk = SPARE.describe()
+        self._trunk = LAST_TRUNK.describe()
         self._shared = SHARED_TIME.seconds
         self._started = time.perf_counter()
         return self
@@ -54,9 +54,9 @@ class FitCosts:
         self.peak_memory = None
         if self._resident is not None and peak is not None:
             rise = peak - self._resident - max(IN_PROCESS.nbytes - self._kept, 0)
-            (before, n_bytes), (now, _) = self._trunk, SPARE.describe()
+            (before, n_bytes), (now, _) = self._trunk, LAST_TRUNK.describe()
             # References to one object are equal, and such as have lost it are not.
-            is_used = now is not None and now == before and SPARE.is_used()
+            is_used = now is not None and now == before and LAST_TRUNK.is_used
             self.peak_memory = max(rise, 0) + (n_bytes if is_used else 0)
 
 

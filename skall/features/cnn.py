@@ -8,9 +8,9 @@ from skall.backbones.registry import get_backbone
 from skall.cache.memory import get_store
 from skall.cache.shared_time import SHARED_TIME
 from skall.environment.randomness import draw_seed, seeded
-from skall.features.extraction import extract_features
+from skall.features.extraction import extract_features, identify_extractor
 from skall.images.inputs import check_images
-from skall.network.construction import build_extractor, make_key, measure_features
+from skall.network.construction import build_extractor, measure_features
 from skall.network.device import Stay, resolve_device
 from skall.network.precision import choose_numerics
 from skall.persistence.pickling import PackedState
@@ -147,7 +147,9 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
                 range(len(images)),
                 self.image_size_,
                 store=get_store(self.memory),
-                key=make_key(self.extractor_, self.backbone, self.weights, self.random_state),
+                key=identify_extractor(
+                    self.extractor_, self.backbone, self.weights, self.random_state
+                ),
             )
         return features.numpy()
 

@@ -6,40 +6,39 @@ from random import Random
 
 import torch
 
+from skall.backbones.registry import describe_source
 from skall.features.feature_rows import LateRows
 from skall.images.prefetch import read_ahead
 from skall.network.blocks import BLOCK, choose_multiple, choose_pass_size, run_halved
 from skall.network.device import describe_device
-from skall.network.folding import accelerate
-from skall.network.recycling import ACCELERATED, DIGESTS
+from skall.network.frozen import get_frozen
 
 
-def digest_trunk(extractor):
-    """Bytes that identify what an extractor computes: its weights, normalisation and pooling.
+def identify_extractor(extractor, name, weights, random_state):
+    """What identifies the features of an extractor in a store.
 
     Parameters
     ----------
     extractor : FeatureExtractor
+    name : str
+        The backbone's: trunks with the same weights may compute different features, and those of
+        another version of a plugin too.
+    weights, random_state
+        The estimator's parameters.
 
     Returns
     -------
-    bytes
+    bytes or None
+        Made from the weights, normalisation and pooling as they are now; None for random weights
+        without a seed.
     """
-    trunk = extractor.trunk
-    state = blake2b(DIGESTS.get(trunk, lambda: _digest_module(trunk)), digest_size=16)
-    state.update(f"{extractor.pooling}".encode())
+    if weights is None and random_state is None:
+        return None
+    digest = blake2b(get_frozen(extractor.trunk).digest, digest_size=16)
+    digest.update(f"{extractor.pooling}".encode())
     for tensor in (extractor.mean, extractor.std):
-        state.update(tensor.cpu().numpy().tobytes())
-    return state.digest()
-
-
-def _digest_module(module):
-    digest = blake2b(digest_size=16)
-    layers = [type(part).__name__ for part in module.modules()]
-    digest.update(f"{type(module)}{layers}".encode())
-    for tensor in module.state_dict().values():
-        digest.update(tensor.cpu().contiguous().numpy())
-    return digest.digest()
+        digest.update(tensor.cpu().numpy().tobytes())
+    return f"{name} {describe_source(name)}".encode() + digest.digest()
 
 
 def extract_features(extractor, images, rows, size, *, store, key, view=None):
@@ -93,7 +92,7 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
     # Looked for just before it would be computed: another process may have done so meanwhile.
     passes = _batched(filter(is_missing, order), choose_pass_size(device, size))
     for places, batch in read_ahead(map(read, passes)):
-        run = run or _accelerate(extractor, size)
+        run = run or get_frozen(extractor.trunk).accelerate(extractor, size)
         batch = view.draw(batch, device) if view else batch.to(device)
         with torch.no_grad():
             features = run_halved(run, batch, multiple).cpu().numpy()
@@ -107,22 +106,3 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
 def _batched(items, size):
     """Lists of so many items; the last may be shorter."""
     return iter(lambda: list(islice(items, size)), [])
-
-
-def _accelerate(extractor, size):
-    """The extractor as it runs fastest, made once for the parts of a cross-validation."""
-    device = extractor.mean.device
-
-    def make():
-        return accelerate(extractor, make_probe(size, device)).trunk
-
-    if device.type != "cpu":
-        # It would stay there.
-        return extractor.with_trunk(make())
-    return extractor.with_trunk(ACCELERATED.get(extractor.trunk, make, extractor.numerics, size))
-
-
-def make_probe(size, device):
-    """An image of noise ``(1, 3, size, size)`` to see how a network runs, always the same."""
-    noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
-    return noise.to(device)

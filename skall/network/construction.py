@@ -3,10 +3,9 @@
 import torch
 from torch import nn
 
-from skall.backbones.registry import describe_source, get_backbone
+from skall.backbones.registry import get_backbone
 from skall.backbones.weights import build_trunk, identify_weights
-from skall.features.extraction import digest_trunk
-from skall.network.recycling import SHAPES, SPARE
+from skall.network.frozen import LAST_TRUNK, find_frozen
 from skall.network.trunk import FeatureExtractor, list_stages, probe
 
 CANDIDATE_SIZES = (8, 16, 24, 32, 48, 64, 71, 75, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
@@ -23,8 +22,8 @@ def build_extractor(name, weights, pooling, backbone=None, frozen=False):
     backbone : Backbone, optional
         What the name stands for, if it has been looked up.
     frozen : bool, default=False
-        Nobody will change the trunk. The last such trunk of this process is not built again where
-        nobody has it any more.
+        The trunk will not be trained: the last such trunk of this process is used again where
+        no other estimator has it, see :class:`skall.network.frozen.LastTrunk`.
 
     Returns
     -------
@@ -32,12 +31,14 @@ def build_extractor(name, weights, pooling, backbone=None, frozen=False):
         In evaluation mode.
     """
     backbone = backbone or get_backbone(name)
-    reusable = frozen and weights is not None
-    identity = (name, backbone, *identify_weights(name, weights)) if reusable else None
-    trunk = SPARE.take(identity) if reusable else None
-    if trunk is None:
-        trunk = build_trunk(name, weights, backbone)
-        trunk = SPARE.keep(identity, trunk) if reusable else trunk
+
+    def build():
+        return build_trunk(name, weights, backbone)
+
+    if frozen and weights is not None:
+        trunk = LAST_TRUNK.get((name, backbone, *identify_weights(name, weights)), build)
+    else:
+        trunk = build()
     return FeatureExtractor(trunk, backbone.mean, backbone.std, pooling).eval()
 
 
@@ -62,9 +63,12 @@ def measure_features(extractor, name, size):
     ValueError
         Where the network cannot take this size, with those it can, or does not give features.
     """
-    return SHAPES.get(
-        extractor.trunk, lambda: _measure(extractor, name, size), *(extractor.pooling, size)
-    )
+    frozen, key = find_frozen(extractor.trunk), (extractor.pooling, size)
+    if frozen is None:
+        return _measure(extractor, name, size)
+    if key not in frozen.shapes:
+        frozen.shapes[key] = _measure(extractor, name, size)
+    return frozen.shapes[key]
 
 
 def _measure(extractor, name, size):
@@ -133,24 +137,3 @@ def _takes(name, size):
     except (RuntimeError, ValueError, AssertionError):
         return False
     return 0 not in shape
-
-
-def make_key(extractor, name, weights, random_state):
-    """What identifies the extractor in a store; None for random weights without a seed.
-
-    Parameters
-    ----------
-    extractor : FeatureExtractor
-    name : str
-        The backbone's: trunks with the same weights may compute different features, and those of
-        another version of a plugin too.
-    weights, random_state
-        The estimator's parameters.
-
-    Returns
-    -------
-    bytes or None
-    """
-    if weights is None and random_state is None:
-        return None
-    return f"{name} {describe_source(name)}".encode() + digest_trunk(extractor)

@@ -83,6 +83,12 @@ def fold_normalisation(module, x):
     return folded.to(device) if difference <= TOLERANCE * expected.abs().max() else module
 
 
+def make_probe(size, device):
+    """An image of noise ``(1, 3, size, size)`` to see how a network runs, always the same."""
+    noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    return noise.to(device)
+
+
 def _find_pairs(module, x):
     """The output, and names of convolutions and the normalisations that take what they gave."""
     made, followed, calls = {}, {}, {}

@@ -1,7 +1,9 @@
-"""Frozen trunks that are used again, by the next network or with what was made of them."""
+"""Frozen trunks: what is shared, what is used again, and which changes are noticed."""
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -13,11 +15,10 @@ from skall import CNNClassifier, CNNFeatures
 from skall.backbones.weights import build_trunk
 from skall.cache.memory import IN_PROCESS
 from skall.datasets import make_blood_cells
-from skall.features import extraction
 from skall.features.feature_rows import ArrayRows
-from skall.network import construction
+from skall.network import construction, frozen
 from skall.network.precision import Numerics
-from skall.network.recycling import Spare, forget
+from skall.network.frozen import LAST_TRUNK, LastTrunk, ModuleState, get_frozen
 
 pytestmark = pytest.mark.numerics
 
@@ -36,7 +37,7 @@ def file(tmp_path):
 @pytest.fixture
 def built(monkeypatch):
     """The names of trunks that were built, with nothing left of earlier tests."""
-    forget()
+    LAST_TRUNK.clear()
     IN_PROCESS.clear()
     names = []
 
@@ -119,15 +120,17 @@ def test_a_trunk_that_somebody_keeps_is_not_used_again(file, built):
     assert len(built) == 2
 
 
-def test_a_trunk_that_was_taken_is_in_use_at_once(file, built):
-    spare = Spare()
-    trunk = spare.take("trunk") or spare.keep("trunk", build_trunk(NAME, None))
-    assert spare.take("trunk") is None
-    layer = next(trunk.children())
-    del trunk
-    again = spare.take("trunk")
-    assert next(again.children()) is layer
-    assert spare.take("trunk") is None and spare.take("another") is None
+def test_a_trunk_that_was_given_is_in_use_at_once():
+    last, build = LastTrunk(), lambda: build_trunk(NAME, None)
+    trunk = last.get("trunk", build)
+    other = last.get("trunk", build)
+    layer, other_layer = next(trunk.children()), next(other.children())
+    assert layer is not other_layer
+    del trunk, other
+    again = last.get("trunk", build)
+    assert next(again.children()) is other_layer
+    del again
+    assert next(last.get("another trunk", build).children()) is not other_layer
 
 
 def test_threads_that_start_together_have_trunks_of_their_own(file, built):
@@ -168,7 +171,7 @@ def test_a_trunk_stays_where_it_is_while_another_thread_uses_it(file, monkeypatc
     # A device that this machine need not have, and nothing brought there.
     monkeypatch.setattr("skall.features.cnn.resolve_device", lambda device: torch.device("cuda"))
     monkeypatch.setattr("skall.features.cnn.choose_numerics", lambda *args: Numerics())
-    monkeypatch.setattr("skall.features.cnn.make_key", lambda *args: None)
+    monkeypatch.setattr("skall.features.cnn.identify_extractor", lambda *args: None)
     monkeypatch.setattr("skall.features.cnn.extract_features", extract)
     monkeypatch.setattr(
         "skall.network.device.move", lambda module, device: moves.append(device.type)
@@ -214,11 +217,11 @@ def test_what_is_trained_or_random_is_built_anew(file, built, params):
     assert len(built) == 2
 
 
-def test_a_trunk_is_made_fast_once_for_fit_and_prediction(file, built, monkeypatch):
+def test_a_trunk_is_accelerated_once_for_fit_and_prediction(file, built, monkeypatch):
     accelerated = []
-    accelerate = extraction.accelerate
+    accelerate = frozen.accelerate
     monkeypatch.setattr(
-        extraction, "accelerate", lambda *args: accelerated.append(args) or accelerate(*args)
+        frozen, "accelerate", lambda *args: accelerated.append(args) or accelerate(*args)
     )
     fit_rows, other_rows = CELLS.data[:24], CELLS.data[24:]
     net = make_net(file).fit(fit_rows, CELLS.target[:24])
@@ -228,3 +231,58 @@ def test_a_trunk_is_made_fast_once_for_fit_and_prediction(file, built, monkeypat
     IN_PROCESS.clear()
     net.predict(other_rows)
     assert len(accelerated) == 2
+
+
+def test_estimators_share_what_is_computed_from_equal_weights(file, built):
+    first, second = fit(file), fit(file)
+    shared = get_frozen(first.module_.extractor.trunk)
+    assert get_frozen(second.module_.extractor.trunk) is shared
+    spoil_weights(first.module_.extractor.trunk)
+    assert get_frozen(first.module_.extractor.trunk).digest != shared.digest
+    assert get_frozen(second.module_.extractor.trunk) is shared
+
+
+def test_a_frozen_trunk_lives_as_long_as_it_is_used(file, built):
+    frozen_trunk = ref(get_frozen(fit(file).module_.extractor.trunk))
+    assert frozen_trunk() is not None
+    LAST_TRUNK.clear()
+    gc.collect()
+    assert frozen_trunk() is None
+
+
+@pytest.mark.parametrize("name", [NAME, "alexnet"])
+def test_weights_that_are_changed_unseen_stay_with_who_changed_them(name, tmp_path, built):
+    """alexnet has no normalisation to be folded, so that its copy could be the trunk itself."""
+    torch.manual_seed(0)
+    save_file(build_trunk(name, None).state_dict(), tmp_path / "trunk.safetensors")
+    params = {"image_size": 64, "weights": tmp_path / "trunk.safetensors"}
+    expected = CNNFeatures(name, **params).fit_transform(CELLS.data)
+    IN_PROCESS.clear()
+    features = CNNFeatures(name, **params).fit(CELLS.data)
+    features.transform(CELLS.data[:2])
+    spoil_unseen(features.extractor_.trunk)
+    np.testing.assert_array_equal(features.transform(CELLS.data), expected)
+    np.testing.assert_array_equal(CNNFeatures(name, **params).fit_transform(CELLS.data), expected)
+
+
+def test_weights_that_were_changed_unseen_are_not_copied_for_others(file, built):
+    features = CNNFeatures(NAME, weights=file, image_size=64).fit(CELLS.data)
+    spoil_unseen(features.extractor_.trunk)
+    with pytest.raises(RuntimeError, match="in a way that torch does not count"):
+        features.transform(CELLS.data)
+    spoil_weights(features.extractor_.trunk)
+    features.transform(CELLS.data)
+
+
+def test_a_module_that_was_moved_is_the_same(monkeypatch):
+    module = torch.nn.Linear(2, 3)
+    before = get_frozen(module)
+    with monkeypatch.context() as patch:
+        # As on a device whose addresses say nothing about the CPU's.
+        patch.setattr(ModuleState, "_find_addresses", lambda self, tensors: None)
+        assert get_frozen(module) is before
+        module.weight.data = module.weight.data.clone()
+        assert get_frozen(module) is before
+    assert get_frozen(module) is before
+    module.weight.data = module.weight.data.clone()
+    assert get_frozen(module) is not before

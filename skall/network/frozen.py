@@ -1,0 +1,306 @@
+"""Frozen trunks: what is computed once from weights that training does not change."""
+
+from copy import copy, deepcopy
+from hashlib import blake2b
+from threading import Lock
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
+
+import torch
+
+from skall.network.device import list_tensors
+from skall.network.folding import accelerate, make_probe
+
+
+class FrozenTrunk:
+    """What a trunk with certain weights computes: it is never changed and never handed out.
+
+    It holds no reference to the module that it was made from. Estimators of a process whose trunks
+    have the same source and weights share one, with its copy of the weights for prediction, as
+    long as one of them, or :data:`LAST_TRUNK`, holds it.
+
+    A trunk that an estimator shows (``net.module_.extractor.trunk``) is that estimator's alone.
+    :func:`get_frozen` compares it, at each use, with what it was before, and makes another
+    `FrozenTrunk` where it has changed. A change is
+
+    - another layer or another number of hooks,
+    - another tensor, or another dtype,
+    - a version counter of torch that has moved (``tensor._version``): operations in place,
+      optimizers, ``load_state_dict``,
+    - on the CPU another address: ``tensor.data = ...``, :func:`torch.nn.utils.vector_to_parameters`.
+
+    Writes into the same memory that torch does not count, as ``tensor.data.mul_(2)`` or
+    ``tensor.numpy()[...] = 0``, are not noticed: features go on being those of the weights before,
+    for this estimator and for all others. An operation in place on the tensor itself, under
+    ``torch.no_grad()``, makes them count.
+
+    Parameters
+    ----------
+    trunk : torch.nn.Module
+
+    Attributes
+    ----------
+    digest : bytes
+        Identifies layers and weights.
+    shapes : dict
+        Shape of the features of one image, by pooling and image size.
+
+    Examples
+    --------
+    >>> layer = torch.nn.Conv2d(3, 4, 1)
+    >>> frozen = get_frozen(layer)
+    >>> get_frozen(layer) is frozen
+    True
+    >>> torch.nn.init.zeros_(layer.weight).shape
+    torch.Size([4, 3, 1, 1])
+    >>> get_frozen(layer) is frozen
+    False
+    """
+
+    def __init__(self, trunk):
+        self.digest = digest_weights(trunk)
+        self.shapes = {}
+        # Of the last image size and numerics: one copy of the weights is enough.
+        self._accelerated = None
+        self._lock = Lock()
+
+    def accelerate(self, extractor, size):
+        """An extractor with this trunk as it runs fastest, on the device of the extractor.
+
+        Parameters
+        ----------
+        extractor : FeatureExtractor
+            Whose trunk this one was made from, in evaluation mode.
+        size : int
+            Height and width of the images in pixels.
+
+        Returns
+        -------
+        FeatureExtractor
+            For prediction only.
+        """
+        numerics, device = extractor.numerics, extractor.mean.device
+        with self._lock, torch.inference_mode(False):
+            if self._accelerated is None or self._accelerated[0] != (numerics, size):
+                self._check_weights(extractor.trunk)
+                self._accelerated = (numerics, size), _copy_accelerated(extractor, size)
+            trunk = self._accelerated[1]
+            if device.type != "cpu":
+                trunk = deepcopy(trunk).to(device)
+                numerics.arrange_weights(trunk)
+        return extractor.with_trunk(trunk)
+
+    def _check_weights(self, trunk):
+        """Raise rather than keep, for all estimators, features of weights that only one has."""
+        if digest_weights(trunk) != self.digest:
+            raise RuntimeError(
+                "weights of a frozen trunk were changed in a way that torch does not count, as by "
+                "tensor.data.mul_ or tensor.numpy(); change the tensors themselves, under "
+                "torch.no_grad(), or use load_state_dict"
+            )
+
+    @property
+    def nbytes(self):
+        """Bytes of the copy for prediction."""
+        accelerated = self._accelerated
+        return 0 if accelerated is None else _count_bytes(accelerated[1])
+
+
+def _copy_accelerated(extractor, size):
+    """A copy on the CPU that shares no memory with the extractor's trunk."""
+    trunk = accelerate(extractor, make_probe(size, torch.device("cpu"))).trunk
+    return (deepcopy(trunk) if trunk is extractor.trunk else trunk).cpu().requires_grad_(False)
+
+
+def digest_weights(module):
+    """Bytes that identify the layers and weights of a module."""
+    digest = blake2b(digest_size=16)
+    layers = [type(part).__name__ for part in module.modules()]
+    digest.update(f"{type(module)}{layers}".encode())
+    for tensor in module.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy())
+    return digest.digest()
+
+
+class ModuleState:
+    """Layers and weights of a module at one time, as :class:`FrozenTrunk` compares them.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+
+    Examples
+    --------
+    >>> layer = torch.nn.Linear(2, 3)
+    >>> before = ModuleState(layer)
+    >>> before == ModuleState(layer)
+    True
+    >>> layer.weight.data = layer.weight.data.clone()
+    >>> before == ModuleState(layer)
+    False
+    """
+
+    def __init__(self, module):
+        self.layers = [
+            (type(part), len(part._forward_hooks), len(part._forward_pre_hooks))
+            for part in module.modules()
+        ]
+        tensors = list_tensors(module)
+        self.tensors = [(id(tensor), tensor._version, tensor.dtype) for tensor in tensors]
+        self.addresses = self._find_addresses(tensors)
+
+    def _find_addresses(self, tensors):
+        # Moving to another device and back changes addresses, and nothing else.
+        if all(tensor.device.type == "cpu" for tensor in tensors):
+            return [tensor.data_ptr() for tensor in tensors]
+        return None
+
+    def __eq__(self, other):
+        if not isinstance(other, ModuleState) or not self.has_tensors_of(other):
+            return False
+        return None in (self.addresses, other.addresses) or self.addresses == other.addresses
+
+    __hash__ = None
+
+    def has_tensors_of(self, other):
+        """Whether layers and tensors are the same, wherever the numbers lie."""
+        return self.layers == other.layers and self.tensors == other.tensors
+
+
+# What each trunk was when it was last used, and what was computed from it then.
+_USED = WeakKeyDictionary()
+# By source and digest.
+_SHARED = WeakValueDictionary()
+
+
+def find_frozen(trunk):
+    """The `FrozenTrunk` of a trunk, if there is one and the trunk has not changed; else None."""
+    state, frozen = _USED.get(trunk, (None, None))
+    if frozen is None:
+        return None
+    now = ModuleState(trunk)
+    if now != state:
+        return None
+    _USED[trunk] = now, frozen
+    return frozen
+
+
+def get_frozen(trunk, source=None):
+    """The `FrozenTrunk` of a trunk as it is now.
+
+    Parameters
+    ----------
+    trunk : torch.nn.Module
+        That is not being trained.
+    source : tuple, optional
+        What the trunk was built from; trunks of equal source and weights share one.
+
+    Returns
+    -------
+    FrozenTrunk
+    """
+    frozen = find_frozen(trunk)
+    if frozen is None:
+        frozen = FrozenTrunk(trunk)
+        if source is not None:
+            frozen = _SHARED.setdefault((source, frozen.digest), frozen)
+        _USED[trunk] = ModuleState(trunk), frozen
+    return frozen
+
+
+class LastTrunk:
+    """The trunk that was used last with frozen weights, for the next estimator.
+
+    Folds and grid points train heads on one trunk after the other, and each estimator is gone
+    before the next is built. Here, and nowhere else, a trunk and its `FrozenTrunk` are kept alive
+    for the next one: one of each in a process, until another is used or :meth:`clear` is called.
+
+    An estimator gets a module that shows the layers of the trunk; while that module lives the trunk
+    is not given to another, which builds its own.
+
+    Examples
+    --------
+    >>> last, build = LastTrunk(), lambda: torch.nn.Sequential(torch.nn.Linear(2, 3))
+    >>> first = last.get("source", build)
+    >>> layer = first[0]
+    >>> last.get("source", build)[0] is layer
+    False
+    >>> del first
+    >>> last.clear()
+    """
+
+    def __init__(self):
+        self._lock = Lock()
+        self.clear()
+
+    def get(self, source, build):
+        """A trunk with frozen weights that no other estimator has.
+
+        Parameters
+        ----------
+        source : tuple
+            What the trunk is built from.
+        build : callable
+            Builds it, where the last one is of another source, in use, or changed.
+
+        Returns
+        -------
+        torch.nn.Module
+        """
+        with self._lock:
+            if self._source == source and not self.is_used and self._is_unchanged():
+                return self._show()
+        trunk = build()
+        frozen = get_frozen(trunk, source)
+        with self._lock:
+            self._source, self._trunk, self._frozen = source, trunk, frozen
+            self._state, self._sums = ModuleState(trunk), _sum_weights(trunk)
+            return self._show()
+
+    def _show(self):
+        """A module with the layers and weights of the trunk, whose life tells who uses it."""
+        shown = copy(self._trunk)
+        self._shown = ref(shown)
+        _USED[shown] = ModuleState(shown), self._frozen
+        return shown
+
+    def _is_unchanged(self):
+        # Once for each estimator there is time to look at the weights themselves.
+        is_same = ModuleState(self._trunk).has_tensors_of(self._state)
+        return is_same and _sum_weights(self._trunk) == self._sums
+
+    @property
+    def is_used(self):
+        """Whether an estimator has the trunk."""
+        return self._shown is not None and self._shown() is not None
+
+    def describe(self):
+        """The trunk that is kept, and its size.
+
+        Returns
+        -------
+        trunk : weakref.ref or None
+        n_bytes : int
+            Bytes of the weights, and of their copy for prediction.
+        """
+        with self._lock:
+            if self._trunk is None:
+                return None, 0
+            return ref(self._trunk), _count_bytes(self._trunk) + self._frozen.nbytes
+
+    def clear(self):
+        """Keep nothing alive."""
+        with self._lock:
+            self._source = self._trunk = self._state = self._sums = None
+            self._frozen = self._shown = None
+
+
+def _sum_weights(module):
+    with torch.no_grad():
+        return [(tensor.device, tensor.sum().item()) for tensor in list_tensors(module)]
+
+
+def _count_bytes(module):
+    return sum(tensor.nbytes for tensor in list_tensors(module))
+
+
+LAST_TRUNK = LastTrunk()
