@@ -17,8 +17,8 @@ from skall.cache.memory import IN_PROCESS
 from skall.datasets import make_blood_cells
 from skall.features.feature_rows import ArrayRows
 from skall.network import construction, frozen
-from skall.network.precision import Numerics
 from skall.network.frozen import LAST_TRUNK, LastTrunk, ModuleState, get_frozen
+from skall.network.precision import Numerics
 
 pytestmark = pytest.mark.numerics
 

@@ -10,8 +10,8 @@ import skall
 from contestants.inputs import list_files, read_decoded
 from contestants.timing import Timer
 from skall.cache.memory import IN_PROCESS
-from skall.network.precision import choose_numerics
 from skall.network.frozen import LAST_TRUNK
+from skall.network.precision import choose_numerics
 
 
 def make_estimator(task, **params):
