@@ -26,7 +26,8 @@ class FrozenTrunk:
     - another tensor, or another dtype,
     - a version counter of torch that has moved (``tensor._version``): operations in place,
       optimizers, ``load_state_dict``,
-    - on the CPU another address: ``tensor.data = ...``, :func:`torch.nn.utils.vector_to_parameters`.
+    - on the CPU another address: ``tensor.data = ...``, which
+      :func:`torch.nn.utils.vector_to_parameters` does too.
 
     Writes into the same memory that torch does not count, as ``tensor.data.mul_(2)`` or
     ``tensor.numpy()[...] = 0``, are not noticed: features go on being those of the weights before,
