@@ -15,8 +15,7 @@ from skall import CNNFeatures, ImagePreprocessor, StainNormalizer
 from skall.cache.memory import Store
 from skall.datasets import load_cells, make_blood_cells
 from skall.images import as_images
-from skall.preprocessing.colour import balance_grey_world, from_lab, to_lab
-from skall.preprocessing.contrast import equalize_locally
+from skall.preprocessing.colour import balance_grey_world, equalize_locally, from_lab, to_lab
 from skall.preprocessing.foreground import (
     count_levels,
     crop_to_cell,

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from skall.cache.memory import get_store
 from skall.comparison.estimators import list_readers
 from skall.comparison.splits import list_leaking_groups
-from skall.datasets.cnmc_names import ORIGINAL
+from skall.datasets.cnmc import ORIGINAL
 from skall.features.shortcuts import SHORTCUTS, measure_shortcuts
 from skall.images.depth import DepthWarning
 from skall.images.formats import UnreadableImageError

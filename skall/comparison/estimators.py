@@ -22,10 +22,10 @@ from skall.classifier.parameters import check_parameters
 from skall.classifier.targets import weigh_classes
 from skall.features.cnn import CNNFeatures
 from skall.features.shortcuts import SHORTCUTS, ShortcutFeatures
-from skall.images.transformer import ImageTransformer
 from skall.network.device import resolve_device
 from skall.network.summary import sketch_network
 from skall.preprocessing import StainNormalizer
+from skall.preprocessing.transformer import ImageTransformer
 
 DUMMY = "dummy"
 BASELINES = (DUMMY, *SHORTCUTS)

@@ -5,9 +5,9 @@ from skall.datasets.all_idb import load_all_idb1, load_all_idb2
 from skall.datasets.bloodmnist import load_bloodmnist
 from skall.datasets.cells import load_cells
 from skall.datasets.cnmc import load_cnmc
+from skall.datasets.download import get_data_home
 from skall.datasets.fetching import fetch_bloodmnist, fetch_pbc
 from skall.datasets.folder import load_folder
-from skall.datasets.home import get_data_home
 from skall.datasets.pbc import load_pbc
 from skall.datasets.raabin import load_raabin
 from skall.datasets.synthetic import make_blood_cells

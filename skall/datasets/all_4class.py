@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 from sklearn.utils import Bunch
 
 from skall.datasets.bunch import make_bunch
-from skall.datasets.layout import Layout, Source, check_folders
+from skall.datasets.layout import Layout, check_folders
+from skall.datasets.source import Source
 
 # Folders are "Early" in one copy and "[Malignant] early Pre-B" in the other; "[Benign]" occurs.
 FOLDER = re.compile(r"(?:\[malignant\] *)?\[?(benign|early|pre|pro)\]?(?:[ -]?(?:pre)?-?b)?", re.I)

@@ -1,20 +1,67 @@
 """ALL-IDB: fields of blood smears (1), and crops of single cells (2)."""
 
 import os
-from pathlib import PurePosixPath
+import re
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from skall.datasets.all_idb_names import NAME, find_editions
+from skall.datasets.all_idb_crops import cut_crops, find_nuclei, measure_nuclei, read_centres
 from skall.datasets.bunch import HEALTHY_NAMES, LEUKAEMIC_NAMES, make_bunch
-from skall.datasets.crops import cut_crops, read_centres
-from skall.datasets.home import get_data_home
-from skall.datasets.layout import Layout, Source, check_folders, quote_some
-from skall.datasets.nuclei import find_nuclei, measure_nuclei
+from skall.datasets.download import get_data_home
+from skall.datasets.layout import Layout, check_folders
+from skall.datasets.source import Source, quote_some
+from skall.images.formats import read_picture
+
+NAME = re.compile(r"Im(?P<number>\d{3})_(?P<label>[01])", re.IGNORECASE)
+EDITION = re.compile(r"ALL[-_ ]?IDB[-_ ]?([12])", re.IGNORECASE)
+EDITION_FOLDERS = {"im": 1, "img": 2}
+FIELDS = 108  # images of ALL-IDB1
+
+
+def find_editions(source: Source) -> set[int]:
+    """Tell ALL-IDB1 from ALL-IDB2, whose images have the same names.
+
+    Returns
+    -------
+    set of int
+        1 or 2, both, or neither where no image is named as theirs.
+    """
+    named = [(image, NAME.fullmatch(image.stem)) for image in source.images]
+    named = [(image, match) for image, match in named if match]
+    by_folder = {_read_edition(source.path, image) for image, _ in named} - {None}
+    if by_folder or not named:
+        return by_folder
+    if any(file.suffix.lower() == ".xyc" for file in source.others):
+        return {1}
+    if any(int(match["number"]) > FIELDS for _, match in named):
+        return {2}
+    image = named[0][0]
+    if image.suffix.lower() in (".jpg", ".jpeg"):
+        return {1}
+    return {1} if image.suffix.lower() not in (".tif", ".tiff") and _is_wide(source, image) else {2}
+
+
+def _read_edition(root: Path, image: PurePosixPath) -> int | None:
+    for folder in reversed((*root.parts, *image.parts[:-1])):
+        match = EDITION.search(folder)
+        if match:
+            return int(match[1])
+        if folder.lower() in EDITION_FOLDERS:
+            return EDITION_FOLDERS[folder.lower()]
+    return None
+
+
+def _is_wide(source: Source, image: PurePosixPath) -> bool:
+    try:
+        return read_picture(source.path / image, lambda picture: picture.width > 1000)
+    except ValueError:
+        return False
+
 
 LABELS = {"0": "healthy", "1": "all"}
-FOLDERS = dict.fromkeys(LEUKAEMIC_NAMES, "all") | dict.fromkeys(HEALTHY_NAMES, "healthy")
+CLASS_FOLDERS = dict.fromkeys(LEUKAEMIC_NAMES, "all") | dict.fromkeys(HEALTHY_NAMES, "healthy")
 SOURCE_ID = "ALL-IDB"
 
 CITATION = """
@@ -240,7 +287,7 @@ def _read_target(layout: Layout, source: Source) -> list[str]:
                 f"{quote_some([other, image])}. Keep the one whose label is right"
             )
     target = [LABELS[match["label"]] for match in named.values()]
-    check_folders(source.images, target, FOLDERS)
+    check_folders(source.images, target, CLASS_FOLDERS)
     return target
 
 

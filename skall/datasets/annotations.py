@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from skall.datasets.layout import Source, quote_some
+from skall.datasets.source import Source, quote_some
 
 # Folders that hold images of all classes.
 ANY_CLASS = re.compile(r"(jpeg)?images?|imgs?|train(ing)?|test(ing)?|val(id(ation)?)?|data(set)?")

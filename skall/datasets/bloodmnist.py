@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skall.datasets.bunch import make_bunch
-from skall.datasets.layout import Layout, Source
+from skall.datasets.layout import Layout
 from skall.datasets.pbc import SOURCE_ID
+from skall.datasets.source import Source
 
 FOLDS = ("train", "val", "test")
 CLASSES = (

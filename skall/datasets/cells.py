@@ -9,12 +9,12 @@ from pathlib import PurePosixPath
 from sklearn.utils import Bunch
 
 from skall.datasets import all_4class, all_idb, bloodmnist, cnmc, folder, pbc, raabin, table
-from skall.datasets.annotations import check_annotations
 from skall.datasets.bunch import set_groups
 from skall.datasets.folder import match_groups
-from skall.datasets.layout import find_source
+from skall.datasets.layout import find_layout, register_layouts
+from skall.datasets.source import find_source
 
-# The first that recognises a source loads it: the particular before the general.
+# The first that recognises a source loads it.
 LAYOUTS = (
     cnmc.LAYOUT,
     all_idb.FIELDS_LAYOUT,
@@ -26,6 +26,7 @@ LAYOUTS = (
     table.LAYOUT,
     folder.LAYOUT,
 )
+register_layouts(LAYOUTS)
 
 
 def load_cells(
@@ -126,9 +127,8 @@ def load_cells(
     2 images (1 all, 1 hem), 2 patients.
     """
     source = find_source(path)
-    layout = next((layout for layout in LAYOUTS if layout.recognises(source)), None)
+    layout = find_layout(source)
     if layout is None:
-        check_annotations(source)
         known = "\n".join(f"- {layout.load.__name__}: {layout.expects}" for layout in LAYOUTS)
         raise ValueError(
             f"No loader fits {str(source.path)!r}: it is {source.describe()}. Expected\n{known}"

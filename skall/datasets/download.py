@@ -1,4 +1,4 @@
-"""Downloads that are checked, resumed and put into place in one step."""
+"""Downloads that are checked, resumed and put into place in one step, and the folder for them."""
 
 import hashlib
 import http.client
@@ -12,6 +12,37 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tqdm.auto import tqdm
+
+
+def get_data_home(data_home: str | os.PathLike | None = None) -> Path:
+    """Make and return the folder for data sets that are downloaded and crops that are cut.
+
+    Parameters
+    ----------
+    data_home : str or os.PathLike, optional
+        The folder; ``~`` is expanded. None: the environment variable ``SKALL_DATA``, or else
+        ``~/skall_data``.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skall.datasets import get_data_home
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     get_data_home(Path(folder, "cells")).is_dir()
+    True
+    """
+    if data_home is None:
+        data_home = os.environ.get("SKALL_DATA") or Path("~", "skall_data")
+    folder = Path(os.path.abspath(os.path.expanduser(data_home)))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
 
 # Some archives answer Python's own name with 403.
 AGENT = "Mozilla/5.0 (compatible; skall)"

@@ -12,10 +12,9 @@ from pathlib import Path, PurePosixPath
 from sklearn.utils import Bunch
 
 from skall.datasets.bloodmnist import load_bloodmnist
-from skall.datasets.download import download, explain_offline, read_url
-from skall.datasets.home import get_data_home
-from skall.datasets.layout import IMAGE_SUFFIXES
+from skall.datasets.download import download, explain_offline, get_data_home, read_url
 from skall.datasets.pbc import load_pbc
+from skall.datasets.source import IMAGE_SUFFIXES
 
 BLOODMNIST_URL = "https://zenodo.org/records/10519652/files/{name}?download=1"
 # Published with MedMNIST v2, by the size of the images in pixels.

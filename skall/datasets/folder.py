@@ -9,7 +9,8 @@ from sklearn.utils import Bunch
 
 from skall.datasets.annotations import check_annotations
 from skall.datasets.bunch import make_bunch
-from skall.datasets.layout import IMAGE_SUFFIXES, Layout, Source, quote_some
+from skall.datasets.layout import Layout
+from skall.datasets.source import IMAGE_SUFFIXES, Source, quote_some
 
 
 def load_folder(

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 from sklearn.utils import Bunch
 
 from skall.datasets.bunch import make_bunch
-from skall.datasets.layout import Layout, Source, check_folders
+from skall.datasets.layout import Layout, check_folders
+from skall.datasets.source import Source
 
 # Prefix of the file name -> folder, and class among eleven (None: too coarse for these).
 PREFIXES = {

@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skall.datasets.bunch import make_bunch
-from skall.datasets.layout import Layout, Source
+from skall.datasets.layout import Layout
+from skall.datasets.source import Source
 
 SITES = {"train": "Train", "testa": "TestA", "testb": "TestB"}
 

@@ -5,9 +5,9 @@ from scipy import ndimage
 
 from skall.environment.extras import import_extra
 from skall.images.pixels import resize_picture
-from skall.images.transformer import ImageTransformer
 from skall.preprocessing.colour import to_lab
 from skall.preprocessing.foreground import find_cell, find_threshold, is_black
+from skall.preprocessing.transformer import ImageTransformer
 from skall.validation.constraints import IMAGE_VALUES, integer
 
 VALUES = IMAGE_VALUES | {"image_size": (integer(8), "a number of pixels, at least 8,")}

@@ -7,8 +7,8 @@ import numpy as np
 from skall.images.formats import UnreadableImageError
 from skall.images.inputs import as_images
 from skall.images.rows import FlatImages
-from skall.images.transformer import ImageTransformer
 from skall.preprocessing.foreground import find_cell, is_black
+from skall.preprocessing.transformer import ImageTransformer
 from skall.validation.constraints import IMAGE_VALUES, check_values, one_of
 
 CHANNELS = ("red", "green", "blue")

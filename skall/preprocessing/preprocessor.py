@@ -6,10 +6,9 @@ from PIL import Image
 from skall.cache.memory import get_store
 from skall.cache.shared_time import SHARED_TIME
 from skall.images.pixels import RESIZES, resize_picture
-from skall.images.transformer import ImageTransformer
-from skall.preprocessing.colour import balance_grey_world
-from skall.preprocessing.contrast import CONTRASTS
+from skall.preprocessing.colour import CONTRASTS, balance_grey_world
 from skall.preprocessing.foreground import crop_to_cell
+from skall.preprocessing.transformer import ImageTransformer
 from skall.validation.constraints import IMAGE_VALUES, integer, one_of
 
 COLORS = {None: None, "grey_world": balance_grey_world}
