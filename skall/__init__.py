@@ -4,12 +4,12 @@ import os
 from importlib import import_module
 from importlib.metadata import version
 
-# What Apple's GPUs lack is to be computed on the CPU; torch reads this when it is loaded.
+# Operations that Apple's GPUs lack run on the CPU; torch reads this when it is imported.
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 __version__ = version("skall")
 
-# Where each public name lives; imported at first use, so that `import skall` stays quick.
+# Modules of the public names, imported at first use so that `import skall` is quick.
 _HOMES = {
     "Backbone": "skall.backbones.backbone",
     "CNNClassifier": "skall.classifier",

@@ -1,1 +1,1 @@
-"""What skall runs on: packages, random generators and the memory allocator."""
+"""Packages that skall depends on, random generators and the memory allocator."""

@@ -1,22 +1,22 @@
-"""The C library's allocator: whether large buffers are kept for the next step."""
+"""The C library's memory allocator."""
 
 import ctypes
 
-# Of glibc's malloc.h.
+# Constants of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-# Bytes; larger buffers than activations of a batch are returned all the same.
-KEPT = 1 << 30
+# Buffers up to this many bytes are kept, which the activations of a batch do not exceed.
+KEPT_BYTES = 1 << 30
 
 
 def tune_allocator():
-    """Have glibc keep large buffers that are freed, instead of returning them to the system.
+    """Make glibc keep large freed buffers instead of returning them to the operating system.
 
-    Each step of a network allocates and frees buffers of many megabytes. By default those go back
-    to the system at once, which clears every page of the next ones. Kept, they cost nothing but the
-    memory that the process has held once already. The setting is for the whole process and cannot
-    be taken back, so that nothing in skall makes it in a process of yours: call it once, at the
-    start of a script. The command line and the workers of :func:`skall.compare` call it for
-    themselves. No number changes.
+    Each step of a network allocates and frees buffers of many megabytes. By default glibc returns
+    them at once, and the operating system zeroes every page of the next ones. Keeping them takes no
+    more memory than the peak of the process. The setting holds for the whole process and cannot be
+    undone, so skall never changes it in a process of yours: call this once, at the start of a
+    script. The command line and the worker processes of :func:`skall.compare` do. Results do not
+    change.
 
     Returns
     -------
@@ -38,4 +38,4 @@ def tune_allocator():
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return all([mallopt(M_MMAP_THRESHOLD, KEPT), mallopt(M_TRIM_THRESHOLD, KEPT)])
+    return all([mallopt(M_MMAP_THRESHOLD, KEPT_BYTES), mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)])

@@ -1,28 +1,29 @@
-"""Packages that only some parts need."""
+"""Optional dependencies."""
 
 from importlib import import_module
 
 
 def import_extra(module, extra, purpose):
-    """A module of a package that a plain installation lacks.
+    """Import a module of a package that is installed with an extra of skall.
 
     Parameters
     ----------
     module : str
-        As ``"skimage.exposure"``.
+        Its name, such as ``"skimage.exposure"``.
     extra : str
-        Which extra of skall brings it.
+        The extra that installs the package.
     purpose : str
-        What needs it, for the message.
+        What needs it, for the error message.
 
     Returns
     -------
-    module
+    types.ModuleType
+        The imported module.
 
     Raises
     ------
     ImportError
-        Where it is missing; the message says how to install it.
+        If it is not installed; the message says how to install it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Random numbers in a scope of their own."""
+"""Seeds, and random numbers that leave the global generators alone."""
 
 from contextlib import contextmanager
 
@@ -8,18 +8,18 @@ from sklearn.utils import check_random_state
 
 
 def draw_seed(random_state):
-    """A seed from a parameter ``random_state``.
+    """Draw a seed from a parameter ``random_state``.
 
     Parameters
     ----------
     random_state : None, int or numpy.random.RandomState
-        None takes fresh entropy from the operating system and leaves numpy's generator alone; a
-        ``RandomState`` is advanced by one draw.
+        None uses fresh entropy of the operating system and not numpy's global generator; a
+        ``RandomState`` advances by one draw.
 
     Returns
     -------
-    int
-        In [0, 2**31).
+    seed : int
+        At least 0 and less than 2**31.
     """
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))
@@ -28,13 +28,14 @@ def draw_seed(random_state):
 
 @contextmanager
 def seeded(seed, device="cpu"):
-    """Run a block with torch's generators seeded, and give them back as they were.
+    """Seed torch's generators within a ``with`` block, and restore their states afterwards.
 
     Parameters
     ----------
     seed : int
+        Seed of the generators.
     device : str or torch.device, default="cpu"
-        The device whose generator is seeded beside the CPU's.
+        The device whose generator is seeded, in addition to the CPU's.
     """
     device = torch.device(device)
     if device.type == "cpu":

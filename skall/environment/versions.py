@@ -1,24 +1,25 @@
-"""Versions of the packages that decide numbers."""
+"""Versions of the packages that results depend on."""
 
 from importlib.metadata import PackageNotFoundError, version
 
-# What turns files and arrays into what a cache keeps.
+# Cached images and features depend on these.
 OF_IMAGES = ("skall", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
-# What trains and measures besides.
+# Trained networks and their scores also depend on the others.
 PACKAGES = (*OF_IMAGES, "skorch", "scikit-learn", "imbalanced-learn", "scipy")
 
 
 def list_versions(packages=PACKAGES):
-    """Versions by package; None of one that is not installed.
+    """Look up the versions of packages.
 
     Parameters
     ----------
     packages : iterable of str
-        As package indexes name them.
+        Their names on PyPI.
 
     Returns
     -------
-    dict of str to (str or None)
+    versions : dict of str to (str or None)
+        The version of each package; None where it is not installed.
 
     Examples
     --------

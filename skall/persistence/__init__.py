@@ -1,1 +1,1 @@
-"""How state gets into files and out of them."""
+"""Writing files, and packing estimators for other tools."""

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whenever the process ends."""
+"""Atomic writing: a file is complete or absent, whenever the process ends."""
 
 import json
 import os
@@ -7,14 +7,14 @@ from threading import get_ident
 
 
 def write_file(path, write):
-    """Write a file under another name and move it into place.
+    """Write a file under a temporary name, then rename it.
 
     Parameters
     ----------
     path : path-like
-        Its folder is made where it is missing.
+        The file; its folder is created if it does not exist.
     write : callable
-        Takes the :class:`pathlib.Path` to write to.
+        A function that writes to the :class:`pathlib.Path` that it is given.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def write_file(path, write):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Another for each thread, which may write the same file.
+    # Threads may write the same file, each under its own temporary name.
     partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.partial")
     try:
         write(partial)
@@ -36,29 +36,33 @@ def write_file(path, write):
 
 
 def write_json(path, content, indent=None):
-    """Write JSON as :func:`write_file` does.
+    """Write a JSON file with :func:`write_file`.
 
     Parameters
     ----------
     path : path-like
+        The file.
     content : object
-        That JSON holds.
+        Anything that :func:`json.dumps` accepts.
     indent : int, optional
+        Spaces per level; by default everything is on one line.
     """
     text = json.dumps(content, indent=indent)
     write_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def write_csv(path, table, index=True):
-    """Write a table as CSV as :func:`write_file` does.
+    """Write a CSV file with :func:`write_file`.
 
     Parameters
     ----------
     path : path-like
-    table : DataFrame
+        The file.
+    table : pandas.DataFrame
+        Its contents.
     index : bool, default=True
-        Whether the index is a column.
+        Whether to write the index as a column.
     """
-    # Names of files need not be UTF-8.
+    # Names of image files, which are in the tables, need not be UTF-8.
     options = {"index": index, "encoding": "utf-8", "errors": "surrogateescape"}
     write_file(path, lambda partial: table.to_csv(partial, **options))

@@ -1,1 +1,1 @@
-"""What users give, checked: labels, groups and the values of parameters."""
+"""Checks of what users pass: labels, groups and the values of parameters."""

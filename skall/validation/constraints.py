@@ -1,4 +1,4 @@
-"""What values the parameters of an estimator may have."""
+"""Constraints on the values of an estimator's parameters."""
 
 from numbers import Integral, Real
 
@@ -6,14 +6,14 @@ from skall.cache.memory import get_store
 
 
 def integer(low):
-    """A check for integers of at least `low`."""
+    """Make a check for integers of at least `low`."""
     return lambda value: (
         isinstance(value, Integral) and not isinstance(value, bool) and value >= low
     )
 
 
 def real(low, high=float("inf"), *, open_low=False):
-    """A check for numbers in ``[low, high)``, or in ``(low, high)``."""
+    """Make a check for numbers in ``[low, high)``, or in ``(low, high)``."""
     return lambda value: (
         isinstance(value, Real)
         and not isinstance(value, bool)
@@ -23,12 +23,12 @@ def real(low, high=float("inf"), *, open_low=False):
 
 
 def or_none(check):
-    """A check that lets None pass as well."""
+    """Make a check that accepts None as well."""
     return lambda value: value is None or check(value)
 
 
 def one_of(*choices):
-    """A check for choices of one type, or None among them."""
+    """Make a check for one of some choices."""
     kinds = tuple({type(choice) for choice in choices})
     return lambda value: isinstance(value, kinds) and value in choices
 
@@ -41,14 +41,14 @@ def _is_shape(value):
     )
 
 
-# Those of every estimator that reads images.
+# Parameters of every estimator that reads images.
 IMAGE_VALUES = {
     "depth": (
         or_none(lambda value: integer(8)(value) and value <= 32),
         "None or a number of bits, from 8 to 32,",
     ),
 }
-# Those of every estimator that runs a network on images.
+# Parameters of every estimator that runs a network on images.
 NETWORK_VALUES = IMAGE_VALUES | {
     "image_size": (or_none(integer(1)), "None or a number of pixels"),
     "image_shape": (or_none(_is_shape), "None, (height, width) or (height, width, channels)"),
@@ -57,19 +57,20 @@ NETWORK_VALUES = IMAGE_VALUES | {
 
 
 def check_values(estimator, values):
-    """Raise for a value that an estimator's parameter cannot take.
+    """Check the values of an estimator's parameters.
 
     Parameters
     ----------
     estimator : estimator
-        With a parameter ``memory``.
+        An estimator with a parameter ``memory``.
     values : dict of str to (callable, str)
-        For each parameter, whether a value is possible, and what is possible in words.
+        For each parameter, a function that says whether a value is allowed, and the allowed values
+        in words.
 
     Raises
     ------
     ValueError
-        For a value that is not possible.
+        If a value is not allowed.
     """
     name = type(estimator).__name__
     for parameter, value in estimator.get_params(deep=False).items():

@@ -1,4 +1,4 @@
-"""Groups: which samples belong together, as those of a patient do."""
+"""Groups of samples that belong together, such as those of a patient."""
 
 import numpy as np
 
@@ -6,22 +6,25 @@ from skall.validation.labels import read_labels, refuse_missing
 
 
 def check_groups(groups, n_samples):
-    """Groups as an array, with each sample in one.
+    """Check groups and convert them to an array.
 
     Parameters
     ----------
     groups : array-like of shape (n_samples,) or (n_samples, 1), or None
+        The group of each sample.
     n_samples : int
+        Number of samples.
 
     Returns
     -------
-    ndarray of shape (n_samples,), or None
+    groups : ndarray of shape (n_samples,), or None
+        The groups; None where there are none.
 
     Raises
     ------
     ValueError
-        If they are not one a sample, or some are missing: None, NaN, ``pandas.NA``, NaT, or a text
-        that is empty or blank, which would all be one patient.
+        If there is not one group for each sample, or groups are missing: None, NaN, ``pandas.NA``,
+        NaT, or an empty or blank text, which would all be one patient.
 
     Examples
     --------

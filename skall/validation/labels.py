@@ -1,31 +1,33 @@
-"""Labels: the class of each sample, whatever holds them."""
+"""Labels: the class of each sample."""
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import column_or_1d
 
-# How many rows a message names.
+# Rows that an error message names at most.
 MOST_NAMED = 5
-# Types of numpy's for what arrays of objects hold, as pandas names it.
-KINDS = {"boolean": np.bool_, "integer": np.int64, "floating": np.float64}
+# numpy's types for the contents of object arrays, by pandas' names.
+TYPES = {"boolean": np.bool_, "integer": np.int64, "floating": np.float64}
 
 
 def read_labels(y, name="y"):
-    """Labels as an array of their own kind.
+    """Convert labels to an array of their own type.
 
-    Whole numbers stay whole: scikit-learn makes floats of pandas' nullable ``Int64`` and
-    ``boolean``, and refuses numbers in arrays of objects.
+    Integers stay integers: scikit-learn converts pandas' nullable ``Int64`` and ``boolean`` to
+    floats, and refuses numbers in object arrays.
 
     Parameters
     ----------
     y : array-like of shape (n,) or (n, 1)
-        Also a Series or Index of any type of pandas', as ``Int64``, ``string`` or ``category``.
+        The labels; a Series or Index may have any of pandas' types, such as ``Int64``, ``string``
+        or ``category``.
     name : str, default="y"
-        What messages call it.
+        Name of the argument in error messages.
 
     Returns
     -------
-    ndarray of shape (n,)
+    labels : ndarray of shape (n,)
+        The labels.
 
     Raises
     ------
@@ -43,29 +45,30 @@ def read_labels(y, name="y"):
     """
     is_list = isinstance(y, list | tuple)
     is_extension = isinstance(getattr(y, "dtype", None), pd.api.extensions.ExtensionDtype)
-    # numpy would make the text "nan" of a NaN in a list of texts.
+    # numpy would convert a NaN in a list of str to the text "nan".
     as_objects = is_list or is_extension or isinstance(y, pd.DataFrame)
     labels = column_or_1d(np.asarray(y, dtype=object) if as_objects else y, warn=True)
     refuse_missing(pd.isna(labels), name)
     if labels.dtype != object:
         return labels
     kind = pd.api.types.infer_dtype(labels)
-    return labels.astype(str if is_list and kind == "string" else KINDS.get(kind, object))
+    return labels.astype(str if is_list and kind == "string" else TYPES.get(kind, object))
 
 
 def refuse_missing(missing, name):
-    """Raise where values are missing.
+    """Raise an error if values are missing.
 
     Parameters
     ----------
     missing : ndarray of bool, shape (n,)
+        Whether each value is missing.
     name : str
-        What messages call them.
+        Name of the argument in the error message.
 
     Raises
     ------
     ValueError
-        That names the first rows, and how many there are.
+        If any is missing; the message names the first rows, and how many there are.
     """
     rows = np.flatnonzero(missing)
     if len(rows):
