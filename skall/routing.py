@@ -10,8 +10,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from skall.environment.private_names import BaseSearchCV
-from skall.model_selection.complete_folds import CompleteGroupKFold
-from skall.model_selection.splitting import find_largest
+from skall.model_selection.splitting import CompleteGroupKFold, find_largest
 from skall.validation.groups import check_groups
 from skall.validation.labels import read_labels
 
@@ -34,7 +33,7 @@ def fit_with_groups(estimator, X, y, groups=None):
         them and does not pass them on. Nor can a
         :class:`~sklearn.ensemble.StackingClassifier`, whose splitter is replaced by its splits. A
         number of folds, of it, a search or a calibration, becomes as many (or as many as have every
-        class in every part) of :class:`~skall.model_selection.complete_folds.CompleteGroupKFold`.
+        class in every part) of :class:`~skall.model_selection.splitting.CompleteGroupKFold`.
     X, y
         Samples and labels, which :func:`skall.validation.labels.read_labels` reads.
     groups : array-like of shape (n_samples,), optional

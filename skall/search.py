@@ -17,7 +17,7 @@ from skall.classifier import CNNClassifier
 from skall.classifier.parameters import VALUES
 from skall.environment.extras import import_extra
 from skall.environment.randomness import draw_seed
-from skall.model_selection.complete_folds import CompleteGroupKFold, CompleteKFold, ThinnedFolds
+from skall.model_selection.splitting import CompleteGroupKFold, CompleteKFold, ThinnedFolds
 from skall.validation.constraints import check_values
 
 # What each strategy samples from beside lists, told by a method.
@@ -61,9 +61,9 @@ def make_search(
     scoring : str or callable, default="balanced_accuracy"
         As in scikit-learn; the larger the better.
     grouped : bool, default=False
-        Split with :class:`~skall.model_selection.complete_folds.CompleteGroupKFold`, by the
+        Split with :class:`~skall.model_selection.splitting.CompleteGroupKFold`, by the
         groups that ``fit`` is given, instead of
-        :class:`~skall.model_selection.complete_folds.CompleteKFold`.
+        :class:`~skall.model_selection.splitting.CompleteKFold`.
         ``search.fit(X, y, groups=groups)`` brings them to this split;
         :func:`skall.routing.fit_with_groups` also to the estimator's own ``fit``, which needs them
         for early stopping.
@@ -135,7 +135,7 @@ def _make_halving(estimator, space, trials, options):
 class HalvingSearch(HalvingRandomSearchCV):
     """A halving search that judges by whole test parts, also where samples are the resource.
 
-    Parameters as there; see :class:`~skall.model_selection.complete_folds.ThinnedFolds`.
+    Parameters as there; see :class:`~skall.model_selection.splitting.ThinnedFolds`.
     """
 
     # scikit-learn's hook for the rounds, each of which has its own splitter.

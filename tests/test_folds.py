@@ -18,7 +18,7 @@ from skall.comparison.data_checks import describe_leakage, find_copies
 from skall.comparison.splits import derive_seed, make_folds
 from skall.datasets import load_folder
 from skall.images import as_images
-from skall.model_selection.splitting import deal
+from skall.model_selection.splitting import make_split
 from skall.report.facts import describe_partition
 from skall.routing import fit_with_groups
 from skall.search import make_search
@@ -163,7 +163,7 @@ def find_set(by_group):
     """A set whose folds of seed 0 lack a class, and are dealt anew so."""
     for trial in range(100):
         y, groups = make_mixed(trial)
-        dealing = deal(y, groups, 5, 0)
+        dealing = make_split(y, groups, 5, 0)
         if dealing.by_group == by_group and (by_group or dealing.seed):
             return y, groups, dealing
     raise AssertionError("there is no such set")

@@ -29,7 +29,7 @@ from skall import CNNClassifier, compare
 from skall.comparison.estimators import BASELINES
 from skall.datasets import make_blood_cells
 from skall.metrics import scorers
-from skall.model_selection.complete_folds import CompleteGroupKFold, CompleteKFold
+from skall.model_selection.splitting import CompleteGroupKFold, CompleteKFold
 from skall.routing import fit_with_groups
 from skall.search import OptunaSearch, make_search
 

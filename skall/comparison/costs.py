@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
 from skall.cache.memory import IN_PROCESS, without_cache
 from skall.cache.shared_time import SHARED_TIME
+from skall.environment.private_names import select_rows
 from skall.features.shortcuts import find_images
 from skall.images.formats import UnreadableImageError
 from skall.network.blocks import BLOCK
@@ -84,7 +84,7 @@ def measure_latency(predict, X, depth=None):
         NaN where it raises: what was predicted before is not to be lost for its cost.
     """
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
-    rows = _safe_indexing(X, np.arange(BLOCK) % n_samples)
+    rows = select_rows(X, np.arange(BLOCK) % n_samples)
     images = find_images(rows, depth)
     decoded = rows
     # Files that are no images are for readers of the user's own.

@@ -64,8 +64,8 @@ def compare(
     cv : int, splitter or iterable of (train, test), default=10
         An integer means :class:`~sklearn.model_selection.StratifiedKFold` or, with groups,
         :class:`~sklearn.model_selection.StratifiedGroupKFold`, shuffled from `random_state`. Where
-        the latter leaves a part without a class though groups could be dealt otherwise, it is
-        dealt again, see :func:`skall.model_selection.splitting.deal`, and a note says how.
+        the latter leaves a part without a class though other folds would not, other folds are
+        made, see :func:`skall.model_selection.splitting.make_split`, and a note says how.
     repeats : int, default=1
         How often an integer `cv` deals the samples anew. The first repeat has `random_state` as
         its seed, repeat r ``numpy.random.SeedSequence([random_state, r]).generate_state(1)[0]``;
@@ -153,7 +153,7 @@ def compare(
     Warns
     -----
     UserWarning
-        Before anything is trained, where parts lack a class, folds are dealt from another seed,
+        Before anything is trained, where parts lack a class, folds are made from another seed,
         `cv` has a group on both sides of a split, the names of the files tell patients but there
         are no groups, or exact copies of an image stand under different patients, on both sides of
         a split or with different labels. At the end where an estimator failed in a fold or the

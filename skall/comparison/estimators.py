@@ -10,9 +10,6 @@ from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
-
-# The base class of scikit-learn's searches has no public name.
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -20,6 +17,7 @@ from skall.backbones.weights import check_weights
 from skall.classifier import CNNClassifier, get_estimator
 from skall.classifier.parameters import check_parameters
 from skall.classifier.targets import weigh_classes
+from skall.environment.private_names import BaseSearchCV, declares_classifier
 from skall.features.cnn import CNNFeatures
 from skall.features.shortcuts import SHORTCUTS, ShortcutFeatures
 from skall.network.device import resolve_device
@@ -123,9 +121,7 @@ def _check_classifier(name, estimator):
         raise TypeError(f"the names of estimators must be str, got {name!r}")
     if isinstance(estimator, type):
         raise TypeError(f"{name!r} is the class {estimator.__name__}; give an instance of it")
-    # The attribute is an older convention, which Optuna's OptunaSearchCV still follows.
-    declared = getattr(estimator, "_estimator_type", None)
-    if not is_classifier(estimator) and declared != "classifier":
+    if not is_classifier(estimator) and not declares_classifier(estimator):
         raise TypeError(f"{name!r} is no classifier: {estimator!r}")
     if isinstance(estimator, CNNClassifier):
         check_parameters(estimator)

@@ -5,13 +5,13 @@ from functools import partial
 
 import numpy as np
 import torch
-from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
 from skall.cache.shared_time import SHARED_TIME
 from skall.classifier import CNNClassifier
 from skall.comparison.costs import FitCosts, measure_latency
 from skall.comparison.estimators import get_final_estimator, get_search, list_readers
+from skall.environment.private_names import select_rows
 from skall.metrics import compute_metrics
 from skall.metrics.columns import spread_columns
 from skall.routing import fit_with_groups
@@ -64,13 +64,13 @@ def evaluate_fold(estimator, *, X, y, groups, fold, classes, pos_label, scoring,
     ValueError
         If probabilities are not finite: the likeliest class would be the first.
     """
-    held_out = _safe_indexing(X, fold.test)
+    held_out = select_rows(X, fold.test)
     with thread_count(n_threads):
         shared = SHARED_TIME.seconds
         with FitCosts() as costs:
             fit_with_groups(
                 estimator,
-                _safe_indexing(X, fold.train),
+                select_rows(X, fold.train),
                 y[fold.train],
                 None if groups is None else groups[fold.train],
             )

@@ -4,6 +4,8 @@ from collections import Counter
 
 from tqdm.auto import tqdm
 
+from skall.environment.private_names import get_callbacks
+
 
 class Progress:
     """Progress bars, in a terminal or a notebook, while a context lasts.
@@ -113,4 +115,4 @@ def watch(network, watcher):
     watcher : EpochWatcher
     """
     if hasattr(network, "set_callbacks"):
-        network.set_callbacks(*getattr(network, "_skl_callbacks", []), watcher)
+        network.set_callbacks(*get_callbacks(network), watcher)

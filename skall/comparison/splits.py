@@ -8,7 +8,13 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from skall.model_selection.splitting import Dealing, count_holders, deal, find_largest, list_missing
+from skall.model_selection.splitting import (
+    Split,
+    count_members,
+    find_largest,
+    list_missing,
+    make_split,
+)
 from skall.statistics.sentences import count_nouns, list_words
 
 # The largest cv that is suggested where the user has not given a number.
@@ -30,7 +36,7 @@ class Fold:
         The seed that the folds of the repeat were made from; None where they were given.
     by_group : bool
         Whether the folds balance numbers of groups instead of samples, see
-        :func:`skall.model_selection.splitting.deal`.
+        :func:`skall.model_selection.splitting.make_split`.
     """
 
     repeat: int
@@ -122,7 +128,7 @@ def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0, allow_missing_classe
     groups : ndarray of shape (n_samples,), optional
         Samples of one group stay together.
     cv : int, splitter or iterable of (train, test)
-        An integer means the folds of :func:`skall.model_selection.splitting.deal`: those of
+        An integer means the folds of :func:`skall.model_selection.splitting.make_split`: those of
         :class:`~sklearn.model_selection.StratifiedKFold`, shuffled, or with groups of
         :class:`~sklearn.model_selection.StratifiedGroupKFold` where these have every class.
     repeats : int, default=1
@@ -159,7 +165,7 @@ def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0, allow_missing_classe
         if cv < 2:
             raise ValueError(f"cv must be at least 2, got {cv}")
         try:
-            splits = [deal(y, groups, cv, each) for each in seeds]
+            splits = [make_split(y, groups, cv, each) for each in seeds]
         except ValueError as exc:
             largest = find_largest(y, groups, cv - 1, seeds)
             raise MissingClassError(f"cv={cv} is not possible: {exc}", largest, False) from exc
@@ -169,7 +175,7 @@ def make_folds(y, groups=None, *, cv=10, repeats=1, seed=0, allow_missing_classe
             "as sklearn.model_selection.RepeatedStratifiedKFold does"
         )
     else:
-        splits = [Dealing(_split(cv, y, groups))]
+        splits = [Split(_split(cv, y, groups))]
     folds = [
         Fold(repeat, number, seeds[repeat], train, test, split.seed, split.by_group)
         for repeat, split in enumerate(splits)
@@ -239,7 +245,7 @@ def _check_classes(folds, y, groups, cv, seeds, allowed):
     if not missing or (allowed and not single):
         return
     part, fold, label = (single or missing)[0]
-    n_holders = count_holders(y, groups)[label]
+    n_holders = count_members(y, groups)[label]
     holders = count_nouns(n_holders, "sample" if groups is None else "patient")
     n_folds = len({fold.title for _, fold, _ in missing})
     finding = (

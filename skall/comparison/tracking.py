@@ -9,6 +9,7 @@ from pathlib import Path
 import joblib
 
 from skall.environment.extras import import_extra
+from skall.environment.private_names import find_experiment
 
 TRACKERS = ("mlflow",)
 
@@ -98,12 +99,9 @@ class MlflowTracker:
         """
         from mlflow import MlflowClient, active_run
 
-        # MLflow's own choice of the experiment has no public name.
-        from mlflow.tracking.fluent import _get_experiment_id
-
         self._client = MlflowClient()
         outer = active_run()
-        self._experiment = outer.info.experiment_id if outer else _get_experiment_id()
+        self._experiment = outer.info.experiment_id if outer else find_experiment()
         self.run_id = self._start("skall compare", outer.info.run_id if outer else None)
         shared = dict(settings)
         for name in settings.get("estimators", ()):
