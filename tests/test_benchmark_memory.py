@@ -66,7 +66,7 @@ def test_a_run_measures_and_judges(memory, tmp_path, monkeypatch, capsys):
     (row,) = pd.read_csv(out).itertuples()
     assert (row.run, row.folds, row.images) == ("frozen trunk", 2, 40)
     assert 0.3 < row.peak_gb < 3
-    assert row.held.startswith("Store(40 images, 40 arrays of features")
+    assert row.held.startswith("MemoryStore(40 images, 40 arrays of features")
     table = pd.read_csv(out)
     monkeypatch.setattr(memory, "measure_all", lambda *args: table.assign(peak_gb=3.5))
     assert memory.main(["--images", "40"]) == 1

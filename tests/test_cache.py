@@ -10,7 +10,7 @@ from PIL import Image
 
 from skall import CNNFeatures, ImagePreprocessor
 from skall.cache import memory
-from skall.cache.memory import IN_PROCESS, Store, get_store
+from skall.cache.memory import IN_PROCESS, MemoryStore, get_store
 from skall.datasets import make_blood_cells
 from skall.network.trunk import FeatureExtractor
 
@@ -33,7 +33,7 @@ def held(store, names):
 
 
 def test_cheap_arrays_give_way_to_dear_ones_the_oldest_first():
-    store = Store(100)
+    store = MemoryStore(100)
     for name in "abc":
         put(store, name, 30, cheap=True)
     put(store, "D", 40)
@@ -45,7 +45,7 @@ def test_cheap_arrays_give_way_to_dear_ones_the_oldest_first():
 
 
 def test_nothing_gives_way_to_cheap_arrays_nor_dear_ones_to_dear():
-    store = Store(100)
+    store = MemoryStore(100)
     put(store, "a", 50, cheap=True)
     put(store, "B", 50)
     put(store, "c", 50, cheap=True)
@@ -56,7 +56,7 @@ def test_nothing_gives_way_to_cheap_arrays_nor_dear_ones_to_dear():
 
 
 def test_nothing_gives_way_to_what_would_not_fit_all_the_same():
-    store = Store(100)
+    store = MemoryStore(100)
     put(store, "a", 50, cheap=True)
     put(store, "B", 40)
     put(store, "C", 61)
@@ -65,7 +65,7 @@ def test_nothing_gives_way_to_what_would_not_fit_all_the_same():
 
 
 def test_without_memory_nothing_is_lost(monkeypatch):
-    store = Store(100)
+    store = MemoryStore(100)
     put(store, "a", 60, cheap=True)
 
     def fail(*args):
@@ -80,15 +80,15 @@ def test_without_memory_nothing_is_lost(monkeypatch):
 
 
 def test_it_says_what_it_holds_and_forgets_it():
-    store = Store(2_000)
-    assert repr(store) == "Store(0 images, 0 arrays of features, 0 of 2,000 bytes)"
+    store = MemoryStore(2_000)
+    assert repr(store) == "MemoryStore(0 images, 0 arrays of features, 0 of 2,000 bytes)"
     for name in "abcd":
         put(store, name, 400, cheap=True)
     put(store, "E", 800)
-    assert repr(store) == "Store(3 images, 1 array of features, 2,000 of 2,000 bytes)"
+    assert repr(store) == "MemoryStore(3 images, 1 array of features, 2,000 of 2,000 bytes)"
     assert len(store) == 4
     store.clear()
-    assert repr(store) == repr(Store(2_000))
+    assert repr(store) == repr(MemoryStore(2_000))
     # Nothing is left that would be counted on to give way.
     put(store, "F", 2_001)
     put(store, "G", 2_000)
@@ -96,14 +96,14 @@ def test_it_says_what_it_holds_and_forgets_it():
 
 
 def test_a_copy_in_another_process_starts_empty():
-    store = Store(100)
+    store = MemoryStore(100)
     put(store, "a", 10)
     again = pickle.loads(pickle.dumps(store))
     assert len(again) == 0 and again.max_bytes == 100
 
 
 def test_threads():
-    store = Store(10_000)
+    store = MemoryStore(10_000)
 
     def work(number):
         put(store, f"{number % 50}", 100 + number % 7, cheap=number % 3 > 0)
@@ -118,7 +118,7 @@ def test_threads():
 
 
 def test_its_bytes_are_the_process_s():
-    store = Store(5_000_000)
+    store = MemoryStore(5_000_000)
     tracemalloc.start()
     try:
         for number in range(1_000):
@@ -131,11 +131,11 @@ def test_its_bytes_are_the_process_s():
 
 def test_features_stay_where_images_fill_the_store(paths, monkeypatch):
     """Else the trunk would run again in each fold of a large data set."""
-    store = Store(max_bytes=5 * 32 * 32 * 3)
+    store = MemoryStore(max_bytes=5 * 32 * 32 * 3)
     monkeypatch.setattr(memory, "IN_PROCESS", store)
     assert get_store("auto") is store
     ImagePreprocessor(32).fit_transform(paths)
-    assert repr(store).startswith("Store(5 images, 0 arrays of features")
+    assert repr(store).startswith("MemoryStore(5 images, 0 arrays of features")
     features = CNNFeatures("timm/test_resnet", weights=None, image_size=32, random_state=0)
     expected = features.fit_transform(paths)
     assert "12 arrays of features" in repr(store)
@@ -152,6 +152,6 @@ def test_the_store_of_the_process_is_known_by_name(paths):
     IN_PROCESS.clear()
     ImagePreprocessor(32).fit_transform(paths)
     images = f"{12 * 32 * 32 * 3:,} of 1,000,000,000 bytes"
-    assert repr(IN_PROCESS) == f"Store(12 images, 0 arrays of features, {images})"
+    assert repr(IN_PROCESS) == f"MemoryStore(12 images, 0 arrays of features, {images})"
     IN_PROCESS.clear()
     assert len(IN_PROCESS) == 0

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 
 from skall import CNNFeatures, ImagePreprocessor, StainNormalizer
-from skall.cache.memory import Store
+from skall.cache.memory import MemoryStore
 from skall.datasets import load_cells, make_blood_cells
 from skall.images import as_images
 from skall.preprocessing.colour import balance_grey_world, equalize_locally, from_lab, to_lab
@@ -258,7 +258,7 @@ def test_order_of_the_steps():
 
 def test_images_of_other_settings_are_kept_apart():
     pixels = draw((66, 70, 20, STAINED), (20, 120, 18, RED_CELL))[None]
-    store = Store(10**7)
+    store = MemoryStore(10**7)
     settings = [
         {"size": SIZE},
         {"size": SIZE + 1},
@@ -270,7 +270,7 @@ def test_images_of_other_settings_are_kept_apart():
     first = [prepare_images(as_images(pixels), store, **setting) for setting in settings]
     assert len(store) == len(settings)
     for setting, expected in zip(settings, first, strict=True):
-        for kept in (store, Store(0)):
+        for kept in (store, MemoryStore(0)):
             again = prepare_images(as_images(pixels), kept, **setting)
             np.testing.assert_array_equal(again, expected)
     assert len({images.tobytes() for images in first}) == len(settings)

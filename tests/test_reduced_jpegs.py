@@ -6,7 +6,7 @@ from PIL import Image, ImageOps
 from test_pictures import UPRIGHT
 
 from skall import ImagePreprocessor
-from skall.cache.memory import Store
+from skall.cache.memory import MemoryStore
 from skall.datasets import make_blood_cells
 from skall.images import as_images
 from skall.images.pixels import convert_to_rgb
@@ -126,7 +126,7 @@ def test_whole_pictures_stay_whole(tmp_path):
     assert images.open(0).size == (1536, 768)
     with Image.open(tmp_path / "a.jpg") as picture:
         given = as_images([picture])
-        given.read(0, 20, Store(0))
+        given.read(0, 20, MemoryStore(0))
         # A picture of the user's is not changed.
         assert given.open(0).size == (1536, 768)
 
@@ -134,4 +134,4 @@ def test_whole_pictures_stay_whole(tmp_path):
 def test_networks_read_them_so(tmp_path):
     path = save(tmp_path / "a.jpg")
     made, _ = decode(path, 96)
-    np.testing.assert_array_equal(as_images([path]).read(0, 96, Store(0)), made)
+    np.testing.assert_array_equal(as_images([path]).read(0, 96, MemoryStore(0)), made)

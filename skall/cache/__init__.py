@@ -1,4 +1,4 @@
-"""What is computed once for each image and kept: in this process, or in a folder."""
+"""What is computed once for each image and kept, in this process or in a folder."""
 
 from skall.cache.memory import IN_PROCESS
 

@@ -1,10 +1,10 @@
-"""Per-image results kept in a folder, so that runs and processes share them."""
+"""Arrays kept in a folder, so that runs and processes share them."""
 
 import json
 import os
 import platform
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from hashlib import blake2b
 from io import BytesIO
@@ -13,36 +13,45 @@ from threading import Lock
 from zlib import crc32
 
 import numpy as np
+from numpy.lib import format as npy
 
-from skall.cache.ledger import Ledger
+from skall.cache.store import Store, make_key
 from skall.environment.versions import OF_IMAGES, list_versions
 from skall.persistence.files import write_file, write_json
 
-# Another one, when a key no longer gives the same array.
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
+
+# To be raised when a key no longer gives the same array.
 FORMAT = 4
 # In the folder of a cache, and in no other.
 SETTINGS = "skall-cache.json"
 LEDGER = "skall-cache.bytes"
 MAX_BYTES = 20_000_000_000
-# Bytes of the checksum that a file ends with.
-CHECKED = 4
+# Bytes of the checksum at the end of a file.
+CHECKSUM_BYTES = 4
 
 
-class DiskStore:
-    """Arrays by key, each in a file of its own, up to a number of bytes.
+class DiskStore(Store):
+    """Arrays in a folder, each in a file of its own.
 
-    A file's name is a digest of the key, and of what else decides the last bits: versions of
-    packages, number of threads, kind of processor. Files are written whole or not at all, so that
-    several processes can share the folder and any of them may be killed, and end with a checksum.
-    Nothing is evicted; what does not fit is not admitted, whichever process has filled the folder,
-    and decoded images fill no more than half of it, because features, which cost more, come after
-    them. Where the folder cannot be
-    written to, a warning says why, and nothing more is kept.
+    A file's name is a digest of the key and of what else decides the last bits: versions of
+    packages, number of threads, kind of processor. Files are written whole or not at all and end
+    with a checksum, so that several processes can share the folder and any of them may be killed.
+    Nothing is evicted, and the limit holds for all processes together. Cheap arrays fill half of
+    the folder at most. Where the folder cannot be written to, a warning says why, and nothing more
+    is kept.
+
+    MEASURED
 
     Parameters
     ----------
     folder : path-like
         Made when there is something to keep.
+    front : MemoryStore, optional
+        Keeps in this process what the folder keeps: for small arrays that are read often.
 
     Examples
     --------
@@ -54,25 +63,27 @@ class DiskStore:
     ([0, 1, 2], 1)
     """
 
-    # With other processes, which may add to it at any time.
     is_shared = True
 
-    def __init__(self, folder):
+    def __init__(self, folder, front=None):
         self.folder = Path(folder)
+        self.front = front
+        # The front may hold what is in other folders too.
+        self._prefix = os.fsencode(self.folder.absolute())
         self._ledger = Ledger(self.folder / LEDGER, lambda: self.nbytes)
         self._lock = Lock()
         self._is_writable = True
-        # Files that somebody else has removed are missed once, when there is no room.
+        # Files that somebody else has removed are noticed once, when there is no room.
         self._was_recounted = False
 
     @cached_property
     def _salt(self):
-        # Here, because whoever only asks what a folder holds needs no torch.
+        # Imported here: to list or clear a folder needs no torch.
         import torch
         from PIL import features
 
         capability = torch.backends.cpu.get_cpu_capability()
-        # What decodes JPEG is another version in other builds of the same Pillow.
+        # Builds of the same Pillow decode JPEG with other versions of this library.
         parts = (FORMAT, list_versions(OF_IMAGES), features.version("libjpeg_turbo"))
         return repr((*parts, torch.get_num_threads(), platform.machine(), capability)).encode()
 
@@ -81,7 +92,18 @@ class DiskStore:
         return self.folder / name[:2] / f"{name[2:]}.npy"
 
     def get(self, key):
-        """The array of this key, or None; a damaged file is removed."""
+        """As :meth:`Store.get`; a damaged file is removed."""
+        if self.front is None:
+            return self._read(key)
+        front_key = make_key(self._prefix, key)
+        array = self.front.get(front_key)
+        if array is None:
+            array = self._read(key)
+            if array is not None:
+                self.front.put(front_key, array)
+        return array
+
+    def _read(self, key):
         path = self._path(key)
         try:
             content = path.read_bytes()
@@ -96,7 +118,8 @@ class DiskStore:
             return None
 
     def put(self, key, array, cheap=False):
-        """Keep the array where there is room; see :meth:`skall.cache.memory.Store.put`."""
+        if self.front is not None:
+            self.front.put(make_key(self._prefix, key), array, cheap)
         path = self._path(key)
         room = self.max_bytes // 2 if cheap else self.max_bytes
         if not self._is_writable or array.nbytes > room or path.exists():
@@ -108,7 +131,8 @@ class DiskStore:
             with self._ledger.open() as account:
                 if path.exists() or not self._has_room(account, len(content), room):
                     return
-                # Before it is written, so that no process that is killed leaves what is not known.
+                # Counted before it is written: a process that is killed then leaves no file that
+                # was not counted.
                 account.add(len(content))
                 try:
                     write_file(path, lambda partial: partial.write_bytes(content))
@@ -125,8 +149,8 @@ class DiskStore:
         return account.total + n_bytes <= room
 
     def _note_failure(self, exc):
-        """Whoever has made what cannot be written goes on without its being kept."""
-        # Somebody clears the folder.
+        """Warn once that nothing more is kept; the caller goes on with its array."""
+        # Another process is clearing the folder.
         if isinstance(exc, FileNotFoundError) and self.folder.is_dir():
             return
         with self._lock:
@@ -140,14 +164,14 @@ class DiskStore:
 
     @cached_property
     def max_bytes(self):
-        """The most bytes that the folder is to hold: what it says itself, else 20 GB."""
+        """The limit that the folder has in its settings, else 20 GB."""
         try:
             return int(json.loads((self.folder / SETTINGS).read_bytes())["max_bytes"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return MAX_BYTES
 
     def set_limit(self, max_bytes):
-        """Write how many bytes the folder is to hold."""
+        """Write the limit into the settings of the folder."""
         write_json(self.folder / SETTINGS, {"format": FORMAT, "max_bytes": max_bytes})
         self.max_bytes = max_bytes
 
@@ -156,13 +180,13 @@ class DiskStore:
 
     @property
     def nbytes(self):
-        """Bytes that the files have now."""
+        """Bytes of the files that are there now."""
         total = 0
         for path in self._list():
             try:
                 total += path.stat().st_size
             except FileNotFoundError:
-                # Another process has cleared it meanwhile.
+                # Cleared by another process meanwhile.
                 continue
         return total
 
@@ -170,14 +194,14 @@ class DiskStore:
         return sum(1 for _ in self._list())
 
     def clear(self):
-        """Remove every array, and what killed processes left; the limit stays."""
+        """Remove every array, and files that killed processes left; the limit stays."""
         with self._ledger.open() as account:
             for path in [*self._list(), *self.folder.glob("[0-9a-f][0-9a-f]/.*.partial")]:
                 path.unlink(missing_ok=True)
             account.recount()
 
     def __reduce__(self):
-        return DiskStore, (self.folder,)
+        return DiskStore, (self.folder, self.front)
 
     def __repr__(self):
         return f"DiskStore({os.fspath(self.folder)!r})"
@@ -187,19 +211,118 @@ def _encode(array):
     file = BytesIO()
     np.save(file, array, allow_pickle=False)
     content = file.getvalue()
-    return content + crc32(content).to_bytes(CHECKED, "little")
+    return content + crc32(content).to_bytes(CHECKSUM_BYTES, "little")
 
 
 def _decode(content):
     """The array of a file's bytes; ValueError where they are not as they were written."""
-    content, checksum = content[:-CHECKED], content[-CHECKED:]
-    if crc32(content).to_bytes(CHECKED, "little") != checksum:
+    view = memoryview(content)
+    if crc32(view[:-CHECKSUM_BYTES]) != int.from_bytes(view[-CHECKSUM_BYTES:], "little"):
         raise ValueError("damaged")
-    return np.load(BytesIO(content), allow_pickle=False)
+    # numpy's own reader copies the numbers twice.
+    file = BytesIO(content)
+    npy.read_magic(file)
+    shape, is_fortran, dtype = npy.read_array_header_1_0(file)
+    count = int(np.prod(shape))
+    array = np.frombuffer(content, dtype, count, file.tell() if count else 0)
+    return array.reshape(shape, order="F" if is_fortran else "C")
+
+
+class Ledger:
+    """The number of bytes in a folder, in a file that one thread of one process changes at a time.
+
+    Parameters
+    ----------
+    path : path-like
+        Made, with its folder, when it is first opened.
+    count : callable
+        Returns the bytes that there are, where the file does not say.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for number in (10, 20):
+    ...         with Ledger(f"{folder}/bytes", lambda: 1).open() as account:
+    ...             account.add(number)
+    ...     with Ledger(f"{folder}/bytes", lambda: 1).open() as account:
+    ...         account.total
+    31
+    """
+
+    def __init__(self, path, count):
+        self.path = Path(path)
+        self.count = count
+
+    @contextmanager
+    def open(self):
+        """Lock out every other thread and process in a context.
+
+        Yields
+        ------
+        Account
+
+        Raises
+        ------
+        OSError
+            Where the file cannot be made or written to.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Opened by each thread for itself, because the lock belongs to the open file.
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            _lock(file)
+            yield Account(file, self.count)
+        finally:
+            # Closing unlocks, and so does the end of a process that is killed.
+            os.close(file)
+
+
+class Account:
+    """The number of bytes in an open ledger.
+
+    Parameters
+    ----------
+    file : int
+        Its descriptor.
+    count : callable
+        As for :class:`Ledger`.
+    """
+
+    def __init__(self, file, count):
+        self._file = file
+        self._count = count
+        content = os.read(file, 32)
+        self.total = int(content) if content.strip().isdigit() else count()
+
+    def add(self, number):
+        """Add a number of bytes, which may be negative."""
+        self._write(max(0, self.total + number))
+
+    def recount(self):
+        """Count the bytes that are there."""
+        self._write(self._count())
+
+    def _write(self, total):
+        self.total = total
+        os.lseek(self._file, 0, os.SEEK_SET)
+        # Of fixed length, so that no digits of before remain.
+        os.write(self._file, b"%-20d\n" % total)
+
+
+def _lock(file):
+    # Where a file system has no locks, processes may exceed the limit together.
+    with suppress(OSError):
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            import msvcrt
+
+            msvcrt.locking(file, msvcrt.LK_LOCK, 1)
 
 
 def open_cache(folder):
-    """The store of a folder that a cache lies in.
+    """The store in a folder that is a cache already.
 
     Parameters
     ----------
@@ -212,7 +335,7 @@ def open_cache(folder):
     Raises
     ------
     FileNotFoundError
-        If there is none: no other folder is to be cleared by mistake.
+        If it is none, so that no other folder is cleared by mistake.
     """
     if not (Path(folder) / SETTINGS).is_file():
         raise FileNotFoundError(

@@ -7,6 +7,7 @@ from random import Random
 import torch
 
 from skall.backbones.registry import describe_source
+from skall.cache.store import make_key
 from skall.features.feature_rows import LateRows
 from skall.images.prefetch import read_ahead
 from skall.network.blocks import BLOCK, choose_multiple, choose_pass_size, run_halved
@@ -67,8 +68,9 @@ def extract_features(extractor, images, rows, size, *, store, key, view=None):
     names = [None] * len(rows)
     if key is not None:
         place = describe_device(extractor.mean.device)
-        suffix = f"|{size}|{place}|{extractor.numerics}|".encode()
-        suffix += key + (view.digest() if view else b"")
+        suffix = make_key(
+            b"", size, place, extractor.numerics, key + (view.digest() if view else b"")
+        )
         names = [images.fingerprint(row) + suffix for row in rows]
     found = LateRows(len(rows))
     order = range(len(rows))

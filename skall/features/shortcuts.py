@@ -4,6 +4,7 @@ from itertools import chain
 
 import numpy as np
 
+from skall.cache.store import make_key
 from skall.images.formats import UnreadableImageError
 from skall.images.inputs import as_images
 from skall.images.rows import FlatImages
@@ -41,12 +42,8 @@ def measure_shortcuts(images, row, store):
     ndarray of float64, shape (14,)
         The values of :data:`SHORTCUTS`, in its order.
     """
-    key = images.fingerprint(row) + b"|shortcuts"
-    values = store.get(key)
-    if values is None:
-        values = _measure(images, row, SHORTCUTS)
-        store.put(key, values)
-    return values
+    key = make_key(images.fingerprint(row), "shortcuts")
+    return store.get_or_make(key, lambda: _measure(images, row, SHORTCUTS))
 
 
 def _measure(images, row, kinds):

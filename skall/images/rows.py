@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
+from skall.cache.store import make_key
 from skall.images.depth import Whites, is_deep
 from skall.images.formats import UnreadableImageError, check_format, read_picture
 from skall.images.pixels import (
@@ -70,12 +71,11 @@ class Images:
 
     def read(self, row, size, store):
         """One row as a uint8 array ``(size, size, 3)``, through the store."""
-        key = self.fingerprint(row) + b"|%d" % size
-        array = store.get(key)
-        if array is None:
-            array = np.asarray(resize_picture(self.open(row, shrink_to=size), size))
-            store.put(key, array, cheap=True)
-        return array
+
+        def make():
+            return np.asarray(resize_picture(self.open(row, shrink_to=size), size))
+
+        return store.get_or_make(make_key(self.fingerprint(row), size), make, cheap=True)
 
     def read_batch(self, rows, size, store):
         """Several rows as a uint8 tensor ``(n, 3, size, size)`` in channels-last memory."""

@@ -1,10 +1,13 @@
 """ImagePreprocessor: each image changed by itself."""
 
+from functools import partial
+
 import numpy as np
 from PIL import Image
 
 from skall.cache.memory import get_store
 from skall.cache.shared_time import SHARED_TIME
+from skall.cache.store import make_key
 from skall.images.pixels import RESIZES, resize_picture
 from skall.preprocessing.colour import CONTRASTS, balance_grey_world
 from skall.preprocessing.foreground import crop_to_cell
@@ -143,20 +146,19 @@ def prepare_images(images, store, *, size, resize="stretch", crop=None, color=No
     -------
     ndarray of uint8, shape (n, size, size, 3)
     """
-    suffix = f"|prepared|{size}|{resize}|{crop}|{color}|{contrast}".encode()
+
+    def make(row):
+        # A cut needs all the pixels, and equalising would widen the least difference.
+        picture = images.open(row, shrink_to=None if crop or contrast else size)
+        if crop:
+            picture = CROPS[crop](picture)
+        picture = resize_picture(picture, size, resize)
+        if color:
+            picture = Image.fromarray(COLORS[color](np.asarray(picture)))
+        return np.asarray(CONTRASTS[contrast](picture) if contrast else picture)
+
     made = np.empty((len(images), size, size, 3), np.uint8)
     for row in range(len(images)):
-        key = images.fingerprint(row) + suffix
-        array = store.get(key)
-        if array is None:
-            # A cut needs all the pixels, and equalising would widen the least difference.
-            picture = images.open(row, shrink_to=None if crop or contrast else size)
-            if crop:
-                picture = CROPS[crop](picture)
-            picture = resize_picture(picture, size, resize)
-            if color:
-                picture = Image.fromarray(COLORS[color](np.asarray(picture)))
-            array = np.asarray(CONTRASTS[contrast](picture) if contrast else picture)
-            store.put(key, array, cheap=True)
-        made[row] = array
+        key = make_key(images.fingerprint(row), "prepared", size, resize, crop, color, contrast)
+        made[row] = store.get_or_make(key, partial(make, row), cheap=True)
     return made

@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skall.cache.memory import get_store
 from skall.cache.shared_time import SHARED_TIME
+from skall.cache.store import make_key
 from skall.images.inputs import as_images, check_images
 from skall.validation.constraints import check_values
 
@@ -64,12 +65,8 @@ class ImageTransformer(TransformerMixin, BaseEstimator):
     def _read(self, images, row, store):
         """The array of one image, through the store."""
         settings = {name: value for name, value in self.get_params().items() if name != "memory"}
-        key = images.fingerprint(row) + f"|{type(self).__qualname__}|{settings}".encode()
-        values = store.get(key)
-        if values is None:
-            values = self._make(images.open(row))
-            store.put(key, values)
-        return values
+        key = make_key(images.fingerprint(row), type(self).__qualname__, settings)
+        return store.get_or_make(key, lambda: self._make(images.open(row)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
