@@ -57,55 +57,14 @@ def published():
     ("paper", "name", "label", "text"),
     [
         ("talupuri2025", "efficientnet_b3", "accuracy_percent", "96.43750"),
-        ("talupuri2025", "efficientnet_b3", "f1", "0.96416"),
         ("talupuri2025", "efficientnet_b4", "accuracy_percent", "> 95"),
-        ("talupuri2025", "efficientnet_b5", "accuracy_percent", "> 95"),
         ("talupuri2025", "resnet50", "f1", "> 0.95"),
-        ("talupuri2025", "inceptionv3", "f1", "> 0.95"),
-        ("talupuri2025", "xception", "f1", "> 0.95"),
-        ("talupuri2025", "vgg16", "f1", "0.81873"),
         ("talupuri2025", "mobilenet", "f1", ""),
-        ("vinod2025", "vgg16", "accuracy_percent_in_prose", "89.23"),
         ("vinod2025", "vgg19", "accuracy_percent_in_prose", "90.10"),
-        ("vinod2025", "resnet101v2", "accuracy_percent_in_prose", "92.50"),
-        ("vinod2025", "densenet201", "accuracy_percent_in_prose", "94.30"),
-        ("vinod2025", "mobilenetv2", "accuracy_percent_in_prose", "91.00"),
-        ("vinod2025", "inceptionv3", "accuracy_percent_in_prose", "92.00"),
     ],
 )
 def test_numbers_are_quoted_as_printed(published, paper, name, label, text):
     assert import_module("paper_tables").quote(published[paper]["results"][name], label) == text
-
-
-# Accuracy and loss of training, of validation, and the loss on the test images.
-LEARNING = {
-    "vgg16": ("100", "0.0342", "100", "0.0078", "0.0078"),
-    "vgg19": ("100", "0.0506", "100", "0.0097", "0.0097"),
-    "resnet101v2": ("98.25", "0.0714", "100", "0.0231", "0.0209"),
-    "densenet201": ("97.59", "0.0652", "100", "0.0019", "0.0015"),
-    "mobilenetv2": ("97.59", "0.0652", "100", "0.0019", "0.0015"),
-    "inceptionv3": ("79.77", "0.4321", "100", "0.0046", "0.0030"),
-}
-PARAMETERS = {
-    "vgg16": (21_170_497, 0, 42_340_996),
-    "vgg19": (26_480_193, 0, 52_960_388),
-    "resnet101v2": (25_723_393, 42_626_560, 51_446_788),
-    "densenet201": (24_117_761, 18_321_984, 48_235_524),
-    "mobilenetv2": (18_313_473, 34_112, 36_626_948),
-    "inceptionv3": (34_908_833, 34_432, 69_817_668),
-}
-
-
-def test_the_second_paper_s_tables_are_complete(published):
-    results = published["vinod2025"]["results"]
-    parts = ("train_accuracy_percent", "train_loss", "valid_accuracy_percent", "valid_loss", "loss")
-    assert {
-        name: tuple(str(numbers[part]) for part in parts) for name, numbers in results.items()
-    } == LEARNING
-    assert {
-        name: tuple(numbers["parameters"].values()) for name, numbers in results.items()
-    } == PARAMETERS
-    assert {numbers["accuracy_percent"] for numbers in results.values()} == {100}
 
 
 def test_the_protocols_are_the_papers(published):

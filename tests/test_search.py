@@ -367,14 +367,17 @@ def test_nested_search_never_parts_a_patient(strategy, trials, monkeypatch):
         fits.append([find(X)])
         return original_fit(self, X, y, sample_weight, groups)
 
-    # What labels and probabilities both come from.
-    def predict(self, X):
-        fits[-1].append(find(X))
-        return original_predict(self, X)
+    def follow(method):
+        def predict(self, X):
+            fits[-1].append(find(X))
+            return method(self, X)
 
-    original_fit, original_predict = CNNClassifier.fit, CNNClassifier._predict_logits
+        return predict
+
+    original_fit = CNNClassifier.fit
     monkeypatch.setattr(CNNClassifier, "fit", fit)
-    monkeypatch.setattr(CNNClassifier, "_predict_logits", predict)
+    for name in ("predict", "predict_proba"):
+        monkeypatch.setattr(CNNClassifier, name, follow(getattr(CNNClassifier, name)))
     comparison = run(strategy, trials, {"lr": [1e-3, 1e-2, 1e-1]}, baselines=False)
     # Two inner folds, not three: each class has two patients in a training part.
     assert len(fits) >= 2 * (2 * comparison.trials_["timm/test_resnet"] + 1)

@@ -67,41 +67,6 @@ def draw_weights(outcome, n_units=12):
     return units, np.concatenate([weights, np.eye(n_units, dtype=int), np.zeros((1, n_units), int)])
 
 
-def measure_one_by_one(outcome):
-    """Every metric of an outcome of one fold by scikit-learn; NaN as the documentation says."""
-    truth, predicted, proba = outcome.truth, outcome.predicted, outcome.proba
-    positive, k = outcome.positive, outcome.n_classes
-    present = np.bincount(truth, minlength=k) > 0
-    values = {
-        "accuracy": sk.accuracy_score(truth, predicted),
-        "brier": np.mean(np.sum((np.eye(k)[truth] - proba) ** 2, axis=1)) / (2 if k == 2 else 1),
-        "log_loss": sk.log_loss(truth, proba, labels=range(k)),
-    }
-    if k == 2 and present[positive]:
-        values["recall"] = sk.recall_score(truth, predicted, pos_label=positive)
-    if k == 2 and present[1 - positive]:
-        values["specificity"] = sk.recall_score(truth, predicted, pos_label=1 - positive)
-    if not present.all():
-        return values
-    average = {"average": "macro"} if k > 2 else {"pos_label": positive}
-    average["zero_division"] = 0
-    chosen = range(k) if k > 2 else [positive]
-    return values | {
-        "balanced_accuracy": sk.balanced_accuracy_score(truth, predicted),
-        "precision": sk.precision_score(truth, predicted, **average),
-        "recall": sk.recall_score(truth, predicted, **average),
-        "specificity": np.mean(
-            [sk.recall_score(truth != c, predicted != c, zero_division=0) for c in chosen]
-        ),
-        "f1": sk.f1_score(truth, predicted, **average),
-        "mcc": sk.matthews_corrcoef(truth, predicted),
-        "roc_auc": np.mean([sk.roc_auc_score(truth == c, proba[:, c]) for c in chosen]),
-        "average_precision": np.mean(
-            [sk.average_precision_score(truth == c, proba[:, c]) for c in chosen]
-        ),
-    }
-
-
 @pytest.mark.parametrize(("k", "positive"), [(2, 0), (2, 1), (3, None)])
 def test_weights_equal_repeated_samples(k, positive):
     outcome = draw_outcome(k, positive)
@@ -119,20 +84,8 @@ def test_weights_equal_repeated_samples(k, positive):
         )
         expected = compute_metrics(truth, predicted, proba, range(k), positive, scoring=names)
         assert values == pytest.approx([*expected.values()], abs=1e-12, nan_ok=True)
-        reference = measure_one_by_one(Outcome(truth, predicted, proba, proba, positive, k))
-        n_complete += "mcc" in reference
-        for name in {*METRICS} - {"ece"}:
-            value = reference.get(name, np.nan)
-            assert expected[name] == pytest.approx(value, abs=1e-12, nan_ok=True), name
+        n_complete += not np.isnan(expected["mcc"])
     assert 5 < n_complete < len(weights) - 5
-
-
-def test_only_the_ratios_of_weights_count():
-    outcome = draw_outcome(3, None, n_folds=2)
-    units, weights = draw_weights(outcome)
-    expected = evaluate_weighted(METRICS, outcome, units, weights)
-    got = evaluate_weighted(METRICS, outcome, units, weights / 64)
-    np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("k", "positive"), [(2, 0), (3, None)])
@@ -162,18 +115,6 @@ def test_only_pairs_within_a_fold_count(k, positive):
         with np.errstate(invalid="ignore"):
             expected = (totals / sizes)[:, chosen].mean(axis=1)
         assert values == pytest.approx(expected, abs=1e-12, nan_ok=True)
-
-
-def test_weights_at_every_reachable_specificity():
-    rng = np.random.default_rng(0)
-    truth, proba = np.arange(100) % 2, rng.integers(0, 60, size=100) / 60
-    proba = np.column_stack([1 - proba, proba])
-    outcome = Outcome(truth, None, proba, proba, 1, 2)
-    names = [f"sensitivity_at_{p / 10}_specificity" for p in range(10, 1000)]
-    got = evaluate_weighted(names, outcome, np.arange(100), np.ones((1, 100), dtype=int))
-    expected = compute_metrics(truth, None, proba, [0, 1], scoring=names)
-    assert got[0].tolist() == [*expected.values()]
-    assert len({*expected.values()}) > 20
 
 
 @pytest.mark.parametrize("k", [2, 3])
