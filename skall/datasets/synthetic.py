@@ -93,6 +93,7 @@ def make_blood_cells(
         target : ndarray of shape (n_samples,), str
             ``"ALL"`` (acute lymphoblastic leukaemia) or ``"healthy"``.
         target_names : ndarray of shape (2,), str
+            The classes, sorted.
         pos_label : str
             ``"ALL"``.
         groups : ndarray of shape (n_samples,), str
@@ -103,6 +104,7 @@ def make_blood_cells(
             Only with `duplicates`: row of the original cell, an original's own row. Usable as
             groups.
         name, DESCR : str
+            What they are called, and what they are.
 
     Raises
     ------
