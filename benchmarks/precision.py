@@ -21,7 +21,6 @@ from options import choose_backbones, positive
 from torch import nn
 
 from skall import tune_allocator
-from skall.network.construction import build_extractor, measure_features
 from skall.network.device import resolve_device
 from skall.network.folding import accelerate
 from skall.network.heads import make_head
@@ -33,6 +32,7 @@ from skall.network.precision import (
     name_family,
     read_table,
 )
+from skall.network.trunk import build_extractor, measure_features
 
 TABLE = Path(__file__).parents[1] / "skall" / "network" / "precision.csv"
 COLUMNS = ["family", "capability", "precision", "memory_format", "speedup", "source"]

@@ -20,12 +20,16 @@ from skall.classifier import holding, loop, net, reading
 from skall.classifier.training import CellDataset
 from skall.datasets import make_blood_cells
 from skall.environment.randomness import seeded
-from skall.features.feature_rows import ArrayRows, FileRows, LateRows
+from skall.features.extraction import ArrayRows, FeatureRows, FileRows
 from skall.network import blocks
-from skall.network.construction import build_extractor, compose_stages
 from skall.network.folding import accelerate, fold_normalisation
 from skall.network.precision import Numerics, choose_numerics, name_capability, read_table
-from skall.network.trunk import FeatureExtractor, normalise
+from skall.network.trunk import (
+    FeatureExtractor,
+    build_extractor,
+    compose_stages,
+    normalise,
+)
 
 pytestmark = pytest.mark.numerics
 
@@ -356,7 +360,7 @@ def test_rows_beyond_the_memory_lie_in_a_file():
         np.testing.assert_array_equal(rows[np.array([4, 4, 0])], values[[4, 4, 0]])
         np.testing.assert_array_equal(rows.numpy(), values)
     for n_rows, kind in {10: ArrayRows, 1_000_000: FileRows}.items():
-        rows = LateRows(n_rows)
+        rows = FeatureRows(n_rows)
         rows[1] = np.ones(1000, np.float32)
         assert isinstance(rows.rows, kind)
 
@@ -365,7 +369,7 @@ def test_rows_beyond_the_memory_lie_in_a_file():
 def test_training_from_a_file_changes_nothing(params, monkeypatch):
     params = {"backbone": "alexnet", "memory": None, **params}
     expected = fit(**params).predict_proba(CELLS.data)
-    monkeypatch.setattr("skall.features.feature_rows.MOST_BYTES", 1000)
+    monkeypatch.setattr("skall.features.extraction.MOST_BYTES", 1000)
     np.testing.assert_array_equal(fit(**params).predict_proba(CELLS.data), expected)
 
 

@@ -13,8 +13,7 @@ from skall.backbones import shipped
 from skall.backbones.backbone import Backbone
 from skall.backbones.registry import GROUP, get_backbone
 from skall.backbones.weights import CLASSIFIERS
-from skall.network.construction import build_extractor
-from skall.network.trunk import TrunkPart
+from skall.network.trunk import TrunkPart, build_extractor
 
 SHIPPED = sorted(entry.name for entry in entry_points(group=GROUP) if entry.dist.name == "skall")
 # Whole networks of a few million parameters; the others are built with slow tests only.

@@ -15,8 +15,8 @@ from skall import CNNClassifier, CNNFeatures
 from skall.backbones.weights import build_trunk
 from skall.cache.memory import IN_PROCESS
 from skall.datasets import make_blood_cells
-from skall.features.feature_rows import ArrayRows
-from skall.network import construction, frozen
+from skall.features.extraction import ArrayRows
+from skall.network import frozen, trunk
 from skall.network.frozen import LAST_TRUNK, LastTrunk, ModuleState, get_frozen
 from skall.network.precision import Numerics
 
@@ -45,7 +45,7 @@ def built(monkeypatch):
         names.append(name)
         return build_trunk(name, *args)
 
-    monkeypatch.setattr(construction, "build_trunk", build)
+    monkeypatch.setattr(trunk, "build_trunk", build)
     return names
 
 

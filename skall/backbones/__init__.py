@@ -1,1 +1,1 @@
-"""The shipped backbones, and those of timm."""
+"""Backbones: the registry, the shipped ones and those of timm, and their weights."""

@@ -1,12 +1,12 @@
-"""What a backbone is: a trunk, and what it needs of its images."""
+"""The description of a backbone: how to build its trunk, its images and its stages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    # Its import takes seconds, and names and sizes of backbones can be had without.
+    # The import takes seconds, and listing backbones does not need it.
     from torch import nn
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -15,7 +15,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Backbone:
-    """A trunk that turns images into features, and what it needs of its images.
+    """A trunk that turns images into features, and how its images are normalised.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ class Backbone:
         ``build(weights)`` returns the trunk, an :class:`torch.nn.Module` from float32 images
         ``(n, 3, h, w)`` to a feature map ``(n, c, h', w')`` or a vector ``(n, c)``. ``weights`` is
         None for random weights or ``"imagenet"`` for the published ones; a backbone that has none
-        raises ValueError. A map is pooled by its mean over the places; networks that pool
-        otherwise, whose output is a sequence of tokens or a channels-last map, or that compute
-        more of what they have pooled, return their own vector.
+        raises ValueError. A map is averaged over height and width; networks with another pooling,
+        with tokens or channels-last maps as output, or with layers after the pooling return their
+        own vector.
     input_size : int, default=224
         Height and width, in pixels, of the images that the published weights were trained on.
     mean, std : tuple of 3 floats, default=ImageNet's
@@ -42,7 +42,7 @@ class Backbone:
     Raises
     ------
     TypeError, ValueError
-        For a field that is none of these.
+        For an invalid field.
     """
 
     build: "Callable[[str | None], nn.Module]"
@@ -66,3 +66,34 @@ class Backbone:
                 raise ValueError(f"{name} must be three numbers, one a channel, got {values!r}")
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, got {self.std!r}")
+
+
+def split_stages(trunk: "nn.Module") -> "list[nn.Sequential]":
+    """Split a trunk, whose forward is its children in order, into stages.
+
+    A stage starts at each module with a convolution; the normalisations, activations and poolings
+    that follow belong to it.
+
+    Parameters
+    ----------
+    trunk : torch.nn.Module
+        Its children called ``features``, ``blocks`` or ``stages`` count as the modules in them.
+
+    Returns
+    -------
+    stages : list of torch.nn.Sequential
+        Their composition is the trunk, and they share its weights.
+    """
+    from torch import nn
+
+    stages: list[list[nn.Module]] = []
+    for module in _walk(trunk):
+        if not stages or any(isinstance(part, nn.Conv2d) for part in module.modules()):
+            stages.append([])
+        stages[-1].append(module)
+    return [nn.Sequential(*stage) for stage in stages]
+
+
+def _walk(trunk: "nn.Module") -> "Iterator[nn.Module]":
+    for name, child in trunk.named_children():
+        yield from child if name in {"features", "blocks", "stages"} else (child,)

@@ -1,4 +1,4 @@
-"""The registered backbones and their size, the shipped ones without building them."""
+"""Sizes of the registered backbones; those of shipped ones come from a table."""
 
 import csv
 from functools import cache
@@ -13,17 +13,17 @@ COLUMNS = ["source", "input_size", "parameters", "macs", "feature_shape", "licen
 
 
 def describe_backbones():
-    """The registered backbones and their size, at their own input size.
+    """Describe the registered backbones, with their size at their own input size.
 
-    Those of skall are in a table, ``backbones.csv`` beside this module, which
-    ``benchmarks/backbones.py`` makes; those of other packages are built and counted.
+    The shipped ones are in a table, ``backbones.csv`` beside this module, made by
+    ``benchmarks/backbones.py``; those of other packages are built and measured.
 
     Returns
     -------
-    pandas.DataFrame
-        A row a backbone, with the columns ``source``, ``input_size`` (pixels), ``parameters``,
+    table : pandas.DataFrame
+        One row per backbone, with the columns ``source``, ``input_size`` (pixels), ``parameters``,
         ``macs`` (multiply-accumulates for one image), ``feature_shape``, ``license`` and ``url`` of
-        the weights; a backbone that cannot be built has its error as ``source``.
+        the weights. For a backbone that cannot be built ``source`` is the error.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def describe_backbones():
     for name in list_backbones():
         try:
             rows[name] = _describe(name)
-        except Exception as exc:  # whatever somebody else's code may raise
+        except Exception as exc:  # plugins may raise anything
             message = " ".join(str(exc).splitlines()[:1])
             rows[name] = {"source": f"error: {type(exc).__name__}: {message}"}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
@@ -45,7 +45,7 @@ def describe_backbones():
 def _describe(name):
     if is_shipped(name) and name in read_table():
         return read_table()[name]
-    # Only here, because torch takes seconds to import.
+    # Imported here, because torch takes seconds to import.
     from skall.network.summary import describe_backbone
 
     return describe_backbone(name)
@@ -53,11 +53,11 @@ def _describe(name):
 
 @cache
 def read_table():
-    """What is stored of the shipped backbones.
+    """Read the table of the shipped backbones.
 
     Returns
     -------
-    dict of str to dict
+    rows : dict of str to dict
         By name, with the columns of :func:`describe_backbones`.
     """
     with files("skall.backbones").joinpath(TABLE).open(encoding="utf-8", newline="") as file:

@@ -11,10 +11,10 @@ GROUP = "skall.backbones"
 
 
 def list_backbones() -> list[str]:
-    """Names of the registered backbones, sorted.
+    """List the names of the registered backbones, sorted.
 
-    Only the metadata of the installed packages is read: nothing is imported, so a plugin that is
-    broken is listed too.
+    Only the metadata of the installed packages is read. No plugin is imported, so that broken ones
+    are listed too.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def list_backbones() -> list[str]:
 
 
 def get_backbone(name: str) -> Backbone:
-    """The backbone of a name.
+    """Look up a backbone by its name.
 
     Parameters
     ----------
@@ -35,18 +35,18 @@ def get_backbone(name: str) -> Backbone:
 
     Returns
     -------
-    Backbone
+    backbone : Backbone
 
     Raises
     ------
     TypeError
-        Where the name is not a string, or what is registered is neither a callable nor a
+        Where the name is not a string, or the registered object is neither a callable nor a
         :class:`Backbone`.
     ValueError
-        Where nothing has this name, with the nearest names, or two packages claim it; neither is
+        Where the name is unknown, with the nearest names, or two packages claim it; neither is
         imported then.
     ImportError
-        Where the package that has it cannot be imported, with its own error.
+        Where the package that registers it cannot be imported, with its own error.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def get_backbone(name: str) -> Backbone:
             f"it as an entry point of the group {GROUP!r}"
         )
     if name.startswith("timm/"):
-        # Only these names need timm, whose import takes seconds.
+        # Imported here, because only these names need timm, which takes seconds to import.
         from skall.backbones.timm_models import find_timm_backbone
 
         return find_timm_backbone(name)
@@ -77,7 +77,7 @@ def is_shipped(name: str) -> bool:
 
 
 def describe_source(name: str) -> str:
-    """The package and version that a backbone comes from; empty for those of timm by name."""
+    """The package and version that registers a backbone; empty for names that begin with timm/."""
     if name.startswith("timm/"):
         return ""
     package = _find(name, tuple(sys.path)).dist
@@ -86,7 +86,7 @@ def describe_source(name: str) -> str:
 
 @cache
 def _find(name: str, path: tuple[str, ...]) -> EntryPoint:
-    """The one entry point of a name in the packages of a path, all of which are looked through."""
+    """The only entry point of a name; cached, because the metadata of all packages is searched."""
     claims = list(entry_points(group=GROUP, name=name))
     if len(claims) > 1:
         packages = " and ".join(sorted(_package(entry) for entry in claims))
@@ -102,12 +102,12 @@ def _find(name: str, path: tuple[str, ...]) -> EntryPoint:
 
 
 def _load(entry: EntryPoint) -> Backbone:
-    # Here, because whoever only asks for names needs no torch, whose import takes seconds.
+    # Imported here: listing names does not need torch, which takes seconds to import.
     from torch import nn
 
     try:
         loaded = entry.load()
-    except Exception as exc:  # whatever the import of somebody else's code may raise
+    except Exception as exc:  # the import of a plugin may raise anything
         raise ImportError(
             f"backbone {entry.name!r} of {_package(entry)} cannot be imported: "
             f"{type(exc).__name__}: {exc}"

@@ -1,4 +1,4 @@
-"""Trunks from timm's models: the shipped ones, and any as ``timm/<name>``."""
+"""Trunks from timm's models: the shipped ones, and any other as ``timm/<name>``."""
 
 import socket
 from dataclasses import dataclass
@@ -10,13 +10,12 @@ from urllib.request import getproxies
 import torch
 from torch import nn
 
-from skall.backbones.backbone import Backbone
-from skall.backbones.stages import split_stages
+from skall.backbones.backbone import Backbone, split_stages
 
 PREFIX = "timm/"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _HUB_TIMEOUT = 10  # seconds
-# timm's names of the mean over the places of a map.
+# timm's names of global average pooling.
 _MEANS = ("avg", "fast", "fastavg")
 
 
@@ -24,9 +23,9 @@ _MEANS = ("avg", "fast", "fastavg")
 class TimmTrunk:
     """Builds a timm model without its classifier.
 
-    The trunk gives the feature map ``(n, c, h', w')`` before pooling where the model's own vector
-    is its mean. A model of tokens, of channels-last maps, that cannot do without its pooling or
-    that computes more of what it has pooled gives the vector ``(n, c)`` itself.
+    The output is the feature map ``(n, c, h', w')`` before pooling where the model averages it. It
+    is the model's own vector ``(n, c)`` for models with tokens or channels-last maps, whose pooling
+    cannot be removed, or with layers after the pooling.
 
     Parameters
     ----------
@@ -51,17 +50,17 @@ class TimmTrunk:
 
     @property
     def source(self):
-        """Library, model and weights, as a person would name them."""
+        """Library, model and weights, for people to read."""
         architecture, _, tag = self.model.partition(".")
         return f"timm {architecture}" + (f" ({tag})" if tag else "")
 
 
 @cache
 def _gives_map(model: str) -> bool:
-    """Whether a model's vector is the mean of a channels-first map that it gives without pooling.
+    """Whether a model's vector is the mean of the channels-first map that it gives without pooling.
 
-    timm does not say so of every model; the shapes on the meta device cost no arithmetic, but
-    half of the time of a fit on a few images. The answer depends on the name alone.
+    timm does not tell for every model, so that shapes are traced on the meta device. Cached,
+    because that takes half the time of a fit on a few images.
     """
     import timm
     from timm.layers import SelectAdaptivePool2d
@@ -70,7 +69,7 @@ def _gives_map(model: str) -> bool:
         try:
             timm.create_model(model, num_classes=0, global_pool="")
         except AssertionError:
-            # So timm's models say that they cannot do without pooling.
+            # timm raises this for models whose pooling cannot be removed.
             return False
         pooled = timm.create_model(model, num_classes=0).eval()
         calls = []
@@ -79,7 +78,7 @@ def _gives_map(model: str) -> bool:
                 part.register_forward_hook(lambda part, taken, given: calls.append((part, taken)))
         size = _input_size(timm.get_pretrained_cfg(model))
         pooled(torch.empty(2, 3, size, size))
-    # What comes after the pooling.
+    # From the last layer back to the pooling.
     for part, taken in reversed(calls):
         if isinstance(part, SelectAdaptivePool2d):
             shape = taken[0].shape
@@ -97,14 +96,14 @@ def _input_size(config) -> int:
 def _check_hub(config) -> None:
     """Fail at once where the weights are not in the cache and their host cannot be reached.
 
-    The hub's own client tries for most of a minute, and does not say in between that it does.
+    The hub's own client retries silently for most of a minute.
     """
     from huggingface_hub import constants, try_to_load_from_cache
 
     names = [config.hf_hub_filename] if config.hf_hub_filename else _HUB_FILES
     repository = config.hf_hub_id.partition("@")[0]
     cached = any(isinstance(try_to_load_from_cache(repository, name), str) for name in names)
-    # Behind a proxy the host need not be reachable from here.
+    # Behind a proxy the host need not be reachable directly.
     if cached or constants.HF_HUB_OFFLINE or getproxies():
         return
     host = urlsplit(constants.ENDPOINT)
@@ -113,7 +112,7 @@ def _check_hub(config) -> None:
 
 
 def timm_backbone(model: str, input_size: int = 224, **fields) -> Backbone:
-    """Backbone of a timm model whose forward is its children in order.
+    """Make the backbone of a timm model whose forward is its children in order.
 
     Parameters
     ----------
@@ -122,7 +121,7 @@ def timm_backbone(model: str, input_size: int = 224, **fields) -> Backbone:
     input_size : int, default=224
         Height and width in pixels.
     **fields
-        Others of :class:`~skall.Backbone`, instead of its defaults.
+        Further fields of :class:`~skall.Backbone`.
 
     Returns
     -------
@@ -133,7 +132,7 @@ def timm_backbone(model: str, input_size: int = 224, **fields) -> Backbone:
 
 
 def find_timm_backbone(name: str) -> Backbone:
-    """Backbone of any timm model.
+    """Make the backbone of any timm model.
 
     Parameters
     ----------

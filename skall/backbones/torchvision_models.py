@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from skall.backbones.backbone import Backbone
-from skall.backbones.stages import split_stages
+from skall.backbones.backbone import Backbone, split_stages
 
 _BUILD_OPTIONS = {"inception_v3": {"aux_logits": False, "init_weights": True}}
 _DOCUMENTATION = "https://docs.pytorch.org/vision/stable/models/generated/torchvision.models"
@@ -17,10 +16,9 @@ _DOCUMENTATION = "https://docs.pytorch.org/vision/stable/models/generated/torchv
 class TorchvisionTrunk:
     """Builds a torchvision classification model up to the first linear layer of its classifier.
 
-    The trunk gives the feature map ``(n, c, h', w')`` before pooling where what the linear layer
-    takes is its mean; a ConvNeXt, which normalises what it has pooled, gives the vector ``(n, c)``.
-    The names of the trunk's weights are the model's own, so that a file with the weights of the
-    whole model fits.
+    The output is the feature map ``(n, c, h', w')`` before pooling where the linear layer takes its
+    mean, and the vector ``(n, c)`` for ConvNeXt, which normalises after the pooling. The names of
+    the weights are the model's own, so that a file with the weights of the whole model fits.
 
     Parameters
     ----------
@@ -44,7 +42,7 @@ class TorchvisionTrunk:
 
     @property
     def source(self):
-        """Library, model and weights, as a person would name them."""
+        """Library, model and weights, for people to read."""
         return f"torchvision {self.model} ({self.tag})"
 
 
@@ -53,16 +51,16 @@ def _keep_trunk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     yield from ((name, child) for name, child in model.named_children() if name not in dropped)
     kind = type(model).__name__
     if kind == "DenseNet":
-        # DenseNet's forward applies this one itself, between features and pooling.
+        # DenseNet applies it in its forward, between features and pooling.
         yield "relu", nn.ReLU(inplace=True)
     elif kind == "ConvNeXt":
-        # Its classifier begins with the layer normalisation of what was pooled.
+        # Its classifier begins with layer normalisation.
         yield "avgpool", model.avgpool
         yield "classifier", model.classifier[:-1]
 
 
 def torchvision_backbone(model: str, input_size: int = 224, **fields) -> Backbone:
-    """Backbone of a torchvision model.
+    """Make the backbone of a torchvision model.
 
     Parameters
     ----------
@@ -71,7 +69,7 @@ def torchvision_backbone(model: str, input_size: int = 224, **fields) -> Backbon
     input_size : int, default=224
         Height and width in pixels.
     **fields
-        Others of :class:`~skall.Backbone`, instead of its defaults.
+        Further fields of :class:`~skall.Backbone`.
 
     Returns
     -------

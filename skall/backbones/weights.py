@@ -21,7 +21,7 @@ CLASSIFIERS = (
     *("AuxLogits", "aux_head", "classif", "classifier", "fc"),
     *("head", "head_dist", "heads", "heads_dist", "last_linear"),
 )
-# torchvision's published DenseNets still have the names of its first release.
+# torchvision's published DenseNets have the names of its first release.
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
 # What torch.load raises for damaged files, found by damaging thousands.
 _DAMAGED = (
@@ -40,11 +40,11 @@ def build_trunk(name, weights="imagenet", backbone=None):
     weights : {"imagenet", None} or path, default="imagenet"
         ``"imagenet"``: the file ``<name>.safetensors`` in the folder that the environment variable
         ``SKALL_WEIGHTS`` names, if there is one, else the published weights through the library's
-        own loader and cache. None: random, from torch's global generator, which is left alone
+        own loader and cache. None: random, from torch's global generator, which is not used
         otherwise. A path: a state dict of the trunk or of the whole model, as ``.safetensors`` or
         as ``.pth`` or ``.pt`` without code.
     backbone : Backbone, optional
-        What the name stands for, if it has been looked up, which takes milliseconds.
+        The backbone of this name, if it has been looked up, which takes milliseconds.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def build_trunk(name, weights="imagenet", backbone=None):
     if weights is None:
         return _call(name, backbone, None)
     path = _locate(name, weights)
-    # Random numbers for what is overwritten do not count.
+    # Random initial weights that are overwritten leave the generator as it is.
     with torch.random.fork_rng(devices=[]):
         if path is None:
             return _fetch(name, backbone)
@@ -75,7 +75,7 @@ def build_trunk(name, weights="imagenet", backbone=None):
 
 
 def identify_weights(name, weights):
-    """What tells whether weights are those that were read before.
+    """Identify weights, to tell whether the same were read before.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def identify_weights(name, weights):
 
     Returns
     -------
-    tuple
-        With the file's size and time where it is known.
+    identity : tuple
+        With path, size and time of the file where it is known.
     """
     path = _locate(name, weights)
     if path is None:
@@ -96,14 +96,14 @@ def identify_weights(name, weights):
 
 
 def export(name, folder):
-    """Write the published weights of a backbone where a machine without internet finds them.
+    """Write the published weights of a backbone into a folder, for machines without internet.
 
     Parameters
     ----------
     name : str
         One of :func:`~skall.list_backbones`, or ``"timm/<model>"``.
     folder : path
-        Made if missing. On the other machine the environment variable ``SKALL_WEIGHTS`` names it.
+        Made if missing. On the other machine set the environment variable ``SKALL_WEIGHTS`` to it.
 
     Returns
     -------
@@ -113,19 +113,19 @@ def export(name, folder):
     trunk = _fetch(name, get_backbone(name))
     path = Path(folder) / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Copies, because safetensors refuses tensors that share memory.
+    # Cloned, because safetensors refuses tensors that share memory.
     save_file({key: tensor.clone() for key, tensor in trunk.state_dict().items()}, path)
     return path
 
 
 def read_weights(path):
-    """Read a state dict without running code that the file may hold.
+    """Read a state dict without running code from the file.
 
     Parameters
     ----------
     path : path
-        A ``.safetensors``, ``.pth`` or ``.pt`` file. What a training script wrapped around the
-        state dict (the keys ``state_dict`` and ``model``, the prefix ``module.``) is taken off.
+        A ``.safetensors``, ``.pth`` or ``.pt`` file. Wrappers of training scripts (the keys
+        ``state_dict`` and ``model``, the prefix ``module.``) are removed.
 
     Returns
     -------
@@ -152,14 +152,13 @@ def read_weights(path):
 
 
 def check_weights(name, weights):
-    """Raise where it can be seen at once that a backbone's weights are not there.
+    """Check, without reading or fetching anything, that a backbone's weights can be found.
 
     Parameters
     ----------
     name : str
         Of the backbone.
     weights : {"imagenet", None} or path
-        Nothing is read or fetched.
 
     Raises
     ------
@@ -208,7 +207,7 @@ def _rename(key):
 
 
 def _call(name, backbone, weights):
-    """Build, with the backbone's name in the errors that its author may not have put it in."""
+    """Build the trunk; its errors get the name of the backbone."""
     try:
         trunk = backbone.build(weights)
     except ValueError as exc:
@@ -222,7 +221,7 @@ def _call(name, backbone, weights):
 
 
 def _locate(name, weights):
-    """The file of the weights; None where the library that publishes them has to say."""
+    """The file of the weights; None for those that a library fetches and caches."""
     if isinstance(weights, str) and weights == "imagenet":
         return _find_local(name)
     if isinstance(weights, (str, os.PathLike)):
@@ -260,7 +259,7 @@ def _fetch(name, backbone):
 
 
 def _load(trunk: nn.Module, state: dict[str, Tensor], name, path):
-    # How many batches a normalisation has seen: some files leave it out, or give it another shape.
+    # Without the counters of batch normalisation, which some files lack or have in another shape.
     own = {key: t for key, t in trunk.state_dict().items() if not _is_counter(key)}
     kept = {
         key: tensor
@@ -287,7 +286,7 @@ def _load(trunk: nn.Module, state: dict[str, Tensor], name, path):
     broken = [key for key, t in kept.items() if t.is_floating_point() and not t.isfinite().all()]
     if broken:
         raise ValueError(f"{path} has NaN or infinite weights: {_list('tensors', broken)}")
-    # Copied tensor by tensor, which casts half precision to the trunk's float32.
+    # This copies, and casts half precision to the trunk's float32.
     trunk.load_state_dict(kept, strict=False)
 
 
@@ -296,6 +295,6 @@ def _is_counter(key):
 
 
 def _list(what, keys):
-    """A few of the keys, and how many there are."""
+    """The number of keys, and the first of them."""
     shown = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
     return f"{len(keys)} {what}: {shown}" if keys else ""

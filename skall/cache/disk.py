@@ -267,9 +267,13 @@ class Ledger:
         OSError
             Where the file cannot be made or written to.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
         # Opened by each thread for itself, because the lock belongs to the open file.
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            file = os.open(self.path, flags, 0o666)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.path, flags, 0o666)
         try:
             _lock(file)
             yield Account(file, self.count)

@@ -23,11 +23,11 @@ from skall.classifier.tasks import EpochTasks
 from skall.classifier.training import CellDataset, gather_rows
 from skall.environment.randomness import draw_seed, seeded
 from skall.images.inputs import check_images
-from skall.network.construction import build_extractor, compose_stages, measure_features
 from skall.network.device import resolve_device
 from skall.network.heads import make_head, pooling_of
 from skall.network.network import Network, find_fixed
 from skall.network.summary import summarize
+from skall.network.trunk import build_extractor, compose_stages, measure_features
 from skall.validation.groups import check_groups
 from skall.validation.labels import read_labels
 

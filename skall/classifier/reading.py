@@ -1,4 +1,4 @@
-"""What a network reads: images or their features, as they are or augmented."""
+"""The inputs of a network: images or their features, with or without augmentation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from skall.preprocessing.augmentation import View
 
 
 def make_prediction_set(net, images):
-    """The data set that a fitted network predicts.
+    """Make the data set that a fitted network predicts.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def make_prediction_set(net, images):
 
     Returns
     -------
-    CellDataset
+    dataset : CellDataset
         Without classes.
     """
     rows = np.arange(len(images))
@@ -35,18 +35,18 @@ def make_prediction_set(net, images):
 
 
 def make_training_set(net, images, learned):
-    """The rows to train on, augmented, with those to validate on, as they are.
+    """Make the data set to train on, augmented, and with it the one to validate on, as it is.
 
     Parameters
     ----------
     net : CNNClassifier
-        With its network.
+        With its network initialized.
     images : Images
     learned : TrainingRows
 
     Returns
     -------
-    CellDataset
+    dataset : CellDataset
     """
     train, valid = np.arange(len(learned)), None
     if net.early_stopping:
@@ -62,13 +62,13 @@ def make_training_set(net, images, learned):
 
 
 def _may_hold(net, iterator):
-    """Whether rows may lie on a device: not for processes that load batches, or pinned memory."""
+    """Whether rows may be kept on a device: not with loader processes or pinned memory."""
     loading = net.get_params_for(iterator)
     return not (loading.get("num_workers") or loading.get("pin_memory"))
 
 
 def _make_training_reader(net, images, rows):
-    """What reads rows to train on, and the kind of what it reads."""
+    """A reader of rows to train on, and the kind of its tensors."""
     module = net.module_
     held = _may_hold(net, "iterator_train")
     if net.augment is None:
@@ -80,7 +80,7 @@ def _make_training_reader(net, images, rows):
 
 
 def _make_reader(net, images, rows, held=False):
-    """What reads rows as they are, and the kind of what it reads."""
+    """A reader of rows without augmentation, and the kind of its tensors."""
     if net.module_.front is None:
         return _read_images(net, images, rows, held)
     each, places = np.unique(rows, return_inverse=True)
@@ -102,14 +102,14 @@ def _read_images(net, images, rows, held):
 
 
 def _extract_view(net, images, rows, number):
-    # Views of a seed that nobody knows are not drawn again.
+    # Views of an unknown seed are never drawn again, so that there is no use in storing them.
     known = net.random_state is not None
     return _extract(net, images, rows, known, view=View(net.augment, net.seed_, number))
 
 
 @SHARED_TIME.running()
 def _extract(net, images, rows, known=True, view=None):
-    """Features of rows, each given once; of weights as they are now, if they were changed."""
+    """Features of rows, each given once."""
     front = net.module_.front
     key = None
     if known:
@@ -129,7 +129,7 @@ class RowReader:
     rows : ndarray of int
         The row of each item.
     reads_files : bool, default=False
-        Whether reading takes so long that the next batch should be read ahead.
+        Whether reading is slow, so that the next batch should be prefetched.
     """
 
     read: Callable
@@ -141,14 +141,14 @@ class RowReader:
 
 
 class ViewReader:
-    """Features of another random view of each image in each epoch.
+    """Features of images with another random augmentation (a view) in each epoch.
 
     Parameters
     ----------
     extract : callable
-        ``extract(rows, view)`` returns the features of one view of these rows, each given once.
+        ``extract(rows, view)`` returns the features of a view of these rows, each given once.
     rows, copies : ndarray of int, shape (n,)
-        As in :class:`TrainingRows`. Copies of a row are shown in different views.
+        As in :class:`TrainingRows`. Copies of a row get different views.
     n_views : int
     """
 
@@ -161,11 +161,11 @@ class ViewReader:
         self._views = {}
 
     def __getstate__(self):
-        # A process that loads batches makes no views, and needs no network for that.
+        # A loader process makes no views, and needs no network.
         return vars(self) | {"extract": None}
 
     def set_epoch(self, epoch):
-        """Go to an epoch, counted from 0, and make the views that it needs."""
+        """Set the epoch, counted from 0, and compute the views that it needs."""
         self.epoch = epoch
         for view in np.unique((epoch + self.copies) % self.n_views).tolist():
             if view not in self._views:

@@ -1,4 +1,4 @@
-"""Features of a trunk as a scikit-learn transformer."""
+"""Features of a backbone as a scikit-learn transformer."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -10,9 +10,9 @@ from skall.cache.shared_time import SHARED_TIME
 from skall.environment.randomness import draw_seed, seeded
 from skall.features.extraction import extract_features, identify_extractor
 from skall.images.inputs import check_images
-from skall.network.construction import build_extractor, measure_features
 from skall.network.device import Stay, resolve_device
 from skall.network.precision import choose_numerics
+from skall.network.trunk import build_extractor, measure_features
 from skall.persistence.pickling import PackedState
 from skall.validation.constraints import NETWORK_VALUES, check_values, one_of
 
@@ -20,7 +20,7 @@ VALUES = NETWORK_VALUES | {"pooling": (one_of("avg", "flatten"), "'avg' or 'flat
 
 
 class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
-    """Turn images into the features of a backbone's trunk, for any scikit-learn classifier.
+    """Compute the features of images with a backbone, for any scikit-learn classifier.
 
     Parameters
     ----------
@@ -32,12 +32,12 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
         Mean over the places of the feature map, ``c`` features; or the whole map,
         ``c * h' * w'``.
     image_size : int, optional
-        Height and width, in pixels, that images are brought to; by default the backbone's own.
+        Height and width, in pixels, that images are resized to; by default the backbone's own.
     image_shape : tuple of 2 or 3 ints, optional
         Height, width (and channels) of images given as rows of numbers.
     memory : {"auto", None}, path or joblib.Memory, default="auto"
-        ``"auto"`` keeps the features in this process, 1 GB at most; a
-        folder keeps them on disk, for other processes and runs too; None keeps nothing.
+        ``"auto"`` caches the features in this process, 1 GB at most; a folder caches them on disk,
+        for other processes and runs too; None does not cache.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA, then MPS, then the CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -45,8 +45,8 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights where ``weights`` is None.
     depth : int, optional
-        Bits of a sample that are used, where files have more than 8: 12 for a camera of 12 bits
-        whose files have 16, 8 for floats from 0 to 255. By default what the file says, see
+        Significant bits of a sample, for files with more than 8: 12 for a 12-bit camera whose files
+        have 16 bits, 8 for floats from 0 to 255. By default the depth that the file states, see
         :func:`skall.images.depth.find_white`, else all 16 bits, or floats from 0 to 1.
 
     Attributes
@@ -99,7 +99,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
 
     @SHARED_TIME.running()
     def fit(self, X, y=None):
-        """Load the trunk; nothing is learned from the images.
+        """Load the trunk; the images are only checked.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        CNNFeatures
+        self : CNNFeatures
         """
         check_values(self, VALUES)
         check_images(self, X, reset=True)
@@ -125,7 +125,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
 
     @SHARED_TIME.running()
     def transform(self, X):
-        """Features of images.
+        """Compute the features of images.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of float32, shape (n, n_features)
+        features : ndarray of float32, shape (n, n_features)
         """
         check_is_fitted(self, "extractor_")
         images = check_images(self, X, reset=False)
@@ -154,7 +154,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
         return features.numpy()
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the features: the backbone's and a number.
+        """Name the features by the backbone and a number.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of str
+        names : ndarray of str
         """
         check_is_fitted(self, "extractor_")
         names = [f"{self.backbone}_{number}" for number in range(self.feature_shape_[0])]

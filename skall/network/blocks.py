@@ -1,17 +1,17 @@
-"""How many rows are run at once: in blocks, for results that do not depend on the rows beside."""
+"""How many rows are computed at once: in blocks, so that results do not depend on the batch."""
 
 import torch
 
 BLOCK = 16
 TINY = 64
-# Rows that are predicted at once.
+# Images that the CPU predicts at once.
 CPU_PASS_SIZE = 2 * BLOCK
-# Images of 224 pixels that a GPU predicts at once, if its memory is enough for so many.
+# Images of 224 pixels that a GPU predicts at once, where its memory is large enough.
 GPU_PASS_SIZE = 512
 
 
 def choose_pass_size(device, size):
-    """How many images a device predicts at once.
+    """Choose how many images a device predicts at once.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def choose_pass_size(device, size):
 
     Returns
     -------
-    int
+    n_images : int
 
     Examples
     --------
@@ -35,7 +35,7 @@ def choose_pass_size(device, size):
 
 
 def run_padded(function, x, multiple):
-    """``function(x)`` with x padded, by copies of its last row, to a multiple of rows."""
+    """Compute ``function(x)``, with x padded to a multiple of rows by copies of its last row."""
     missing = -len(x) % multiple
     if missing:
         x = torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
@@ -43,7 +43,7 @@ def run_padded(function, x, multiple):
 
 
 def run_halved(function, x, multiple):
-    """As :func:`run_padded`, in halves where the memory of the device is too small for all rows."""
+    """Do as :func:`run_padded`, in halves where the device has too little memory for all rows."""
     try:
         return run_padded(function, x, multiple)
     except torch.OutOfMemoryError:
@@ -54,12 +54,12 @@ def run_halved(function, x, multiple):
 
 
 def choose_multiple(n_rows, size):
-    """The multiple of rows to run at once, for results that do not depend on the batch.
+    """Choose the multiple of rows to compute at once, so that results do not depend on the batch.
 
-    Matrix products take other paths for few rows than for many, and round differently. In blocks
-    of 16 a row's result was the same to the last bit, whatever the rows beside it, for every
-    network and number of threads tried. Where that would make a few large images slow they are
-    run in pairs, which differ from blocks by rounding only.
+    Matrix products use other kernels for few rows than for many, and round differently. In blocks
+    of 16 the result of a row was the same to the last bit, whatever the other rows, for every
+    network and number of threads tried. A few large images would be slow that way: they are
+    computed in pairs, which differ from blocks by rounding only.
 
     Parameters
     ----------
@@ -69,6 +69,6 @@ def choose_multiple(n_rows, size):
 
     Returns
     -------
-    int
+    multiple : int
     """
     return BLOCK if n_rows >= BLOCK or size <= TINY else 2

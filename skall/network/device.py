@@ -10,16 +10,16 @@ import torch
 
 
 def resolve_device(device):
-    """The device that the parameter of this name means here.
+    """Resolve the parameter `device` on this machine.
 
     Parameters
     ----------
     device : str or torch.device
-        ``"auto"`` takes CUDA, then MPS, then the CPU; parallel workers share out the GPUs.
+        ``"auto"``: CUDA, else MPS, else the CPU; parallel workers are spread over the GPUs.
 
     Returns
     -------
-    torch.device
+    device : torch.device
 
     Raises
     ------
@@ -36,7 +36,7 @@ def resolve_device(device):
             return torch.device("cuda", _worker_number() % torch.cuda.device_count())
         return resolve_device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        # With the number of the device, where there may be several.
+        # A tensor's device includes its index.
         return torch.empty(1, device=device).device
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as exc:
         names = ["auto", "cpu"]
@@ -49,7 +49,7 @@ def resolve_device(device):
 
 
 def describe_device(device):
-    """What tells a device from others whose numbers may differ in the last bits.
+    """Describe a device so that devices whose results may differ in the last bits differ.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def describe_device(device):
 
     Returns
     -------
-    str
-        As ``"cuda NVIDIA H100"``; of the CPU its widest instructions, as ``"cpu AVX512"``.
+    description : str
+        As ``"cuda NVIDIA H100"``; for the CPU its widest instructions, as ``"cpu AVX512"``.
     """
     if device.type == "cuda":
         return f"cuda {torch.cuda.get_device_name(device)}"
@@ -68,9 +68,9 @@ def describe_device(device):
 
 
 def list_tensors(module):
-    """Parameters and buffers of a module; those that parts share come more than once.
+    """List the parameters and buffers of a module; shared ones come more than once.
 
-    torch's own ``parameters`` and ``buffers`` take several times as long.
+    Several times as fast as torch's ``parameters`` and ``buffers``.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def list_tensors(module):
 
     Returns
     -------
-    list of torch.Tensor
+    tensors : list of torch.Tensor
     """
     return [
         tensor
@@ -89,24 +89,24 @@ def list_tensors(module):
 
 
 def move(module, device):
-    """Bring a module to a device, where each of its tensors stays the object that it is.
+    """Move a module to a device, keeping its tensor objects.
 
-    So that what was remembered of the module holds when it comes back; ``module.to`` makes new
-    buffers.
+    ``module.to`` makes new buffers, after which a module counts as changed; see
+    :class:`skall.network.frozen.FrozenTrunk`.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Without gradients, which stay where they are.
+        Gradients are not moved.
     device : torch.device
 
     Returns
     -------
-    bool
-        Whether anything was elsewhere.
+    was_elsewhere : bool
+        Whether any tensor was on another device.
     """
     elsewhere = [tensor for tensor in list_tensors(module) if tensor.device != device]
-    # What predicts may still be trained.
+    # A network that predicts in inference mode may be trained later.
     with torch.inference_mode(False):
         for tensor in elsewhere:
             tensor.data = tensor.data.to(device)
@@ -114,7 +114,7 @@ def move(module, device):
 
 
 class Stay:
-    """Who uses a module on a device: the first brings it there, and the last takes it home."""
+    """Counts the users of a module on a device: the first moves it there, the last back."""
 
     def __init__(self):
         self._lock = Lock()
@@ -123,7 +123,7 @@ class Stay:
 
     @contextmanager
     def visit(self, module, device, remain=False):
-        """Have a module on a device for a while, together with other threads that do.
+        """Have a module on a device in a context, which several threads may enter.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class Stay:
             With a tensor or more.
         device : torch.device
         remain : bool, default=False
-            Leave it there in the end.
+            Whether to leave it there in the end.
         """
         with self._lock:
             if not self._users:
@@ -148,7 +148,7 @@ class Stay:
                     move(module, self._home)
 
     def __reduce__(self):
-        # Nobody uses a copy.
+        # A copy has no users.
         return Stay, ()
 
 

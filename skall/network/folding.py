@@ -1,4 +1,4 @@
-"""Networks that only predict, made faster."""
+"""Faster networks for prediction: batch normalisation folded into convolutions, cast weights."""
 
 from copy import deepcopy
 from functools import partial
@@ -8,28 +8,28 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-# Of the largest output: what rounding may change in a deep network is far below.
+# Relative to the largest output; rounding in a deep network stays far below.
 TOLERANCE = 1e-3
 
 
 def accelerate(part, x):
-    """A part of a network for prediction alone, with folded normalisations and cast weights.
+    """Make a part of a network for prediction alone, with folded normalisations and cast weights.
 
     Parameters
     ----------
     part : TrunkPart
-        In evaluation mode. It stays as it is.
+        In evaluation mode; it is not changed.
     x : torch.Tensor
-        What its trunk takes, of one row or more.
+        An input of its trunk, of one row or more.
 
     Returns
     -------
-    TrunkPart
-        With the same outputs, to rounding.
+    accelerated : TrunkPart
+        With the same outputs up to rounding.
     """
     trunk = fold_normalisation(part.trunk, x)
     if part.numerics.precision == "bfloat16":
-        # Autocasting would cast them again in each batch.
+        # Autocast would cast the weights again for each batch.
         trunk = deepcopy(trunk).requires_grad_(False) if trunk is part.trunk else trunk
         for module in trunk.modules():
             if type(module) in (nn.Conv2d, nn.Linear):
@@ -39,23 +39,23 @@ def accelerate(part, x):
 
 
 def fold_normalisation(module, x):
-    """A copy of a module, for prediction alone, whose convolutions normalise by themselves.
+    """Copy a module for prediction alone, with batch normalisation folded into the convolutions.
 
-    In evaluation mode batch normalisation is linear, so that it can be a part of the convolution
-    before it (Jacob et al. 2018, arXiv 1712.05877, section 3.2). Which normalisation follows which
-    convolution is seen when the module runs, and a fold that would change what it computes, because
-    something else needs the output of the convolution, is not made.
+    In evaluation mode batch normalisation is linear, and can be merged into the convolution before
+    it (Jacob et al. 2018, arXiv 1712.05877, section 3.2). The module is run once to see which
+    normalisation follows which convolution. Where folding changes the output, because something
+    else uses the output of a convolution too, nothing is folded.
 
     Parameters
     ----------
     module : torch.nn.Module
         In evaluation mode.
     x : torch.Tensor
-        What to run it on.
+        The input for that run.
 
     Returns
     -------
-    torch.nn.Module
+    folded : torch.nn.Module
         The copy, or the module itself where nothing could be folded.
 
     Examples
@@ -67,8 +67,8 @@ def fold_normalisation(module, x):
     device, x = x.device, x.cpu()
     # Tensors of inference mode do not count their changes.
     with torch.inference_mode(False), torch.no_grad():
-        # Watched as a copy: another thread may be running the module. On the CPU, because GPUs
-        # round inputs of convolutions to ten bits (TF32), which would hide what differs.
+        # Hooks go on a copy, because another thread may be running the module. On the CPU, because
+        # GPUs round inputs of convolutions to ten bits (TF32), which would hide differences.
         folded = deepcopy(module).cpu().requires_grad_(False)
         expected, pairs = _find_pairs(folded, x)
         if not pairs:
@@ -78,30 +78,30 @@ def fold_normalisation(module, x):
         try:
             difference = (folded(x) - expected).abs().max()
         except AttributeError:
-            # A network that looks into its normalisations.
+            # The network reads attributes of its normalisations.
             return module
     return folded.to(device) if difference <= TOLERANCE * expected.abs().max() else module
 
 
 def make_probe(size, device):
-    """An image of noise ``(1, 3, size, size)`` to see how a network runs, always the same."""
+    """An image of noise ``(1, 3, size, size)``, always the same, as input of a trial run."""
     noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     return noise.to(device)
 
 
 def _find_pairs(module, x):
-    """The output, and names of convolutions and the normalisations that take what they gave."""
+    """The output, and pairs of names: a convolution and the normalisation of its output."""
     made, followed, calls = {}, {}, {}
 
     def note_output(name, convolution, inputs, output):
         calls[name] = calls.get(name, 0) + 1
-        # The tensor is kept, so that no other gets its place in memory.
+        # Referenced, so that no other tensor gets the same id.
         made[id(output)] = name, output, output._version
 
     def note_input(name, normalisation, inputs):
         calls[name] = calls.get(name, 0) + 1
         source, output, version = made.get(id(inputs[0]), (None, None, None))
-        # Not where something was added to it in place.
+        # Not where the output was changed in place meanwhile.
         if source is not None and output._version == version:
             followed[source] = name
 
@@ -124,6 +124,6 @@ def _fold(module, convolution, normalisation):
     conv, norm = module.get_submodule(convolution), module.get_submodule(normalisation)
     statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
-    # timm's normalisations have an activation of their own.
+    # timm's normalisations include an activation.
     rest = [getattr(norm, name) for name in ("drop", "act") if hasattr(norm, name)]
     module.set_submodule(normalisation, nn.Sequential(*rest))

@@ -1,4 +1,4 @@
-"""In what numbers a network is computed, and how its images lie in memory."""
+"""The precision that a network is computed in, and its memory format."""
 
 import csv
 import re
@@ -18,41 +18,41 @@ MEMORY_FORMATS = {
 
 @dataclass(frozen=True)
 class Numerics:
-    """How a trunk is computed.
+    """Precision and memory format of a trunk.
 
     Parameters
     ----------
     precision : {"float32", "bfloat16"}
         bfloat16 is torch's automatic mixed precision: weights and their updates stay float32.
     memory_format : {"channels_last", "contiguous"}
-        How images and feature maps lie in memory.
+        Memory format of images and feature maps.
     """
 
     precision: str = "float32"
     memory_format: str = "channels_last"
 
     def autocast(self, device):
-        """A context in which a trunk computes in this precision.
+        """Return a context in which a trunk is computed in this precision.
 
         Parameters
         ----------
         device : torch.device
         """
         if self.precision == "float32":
-            # Not switched off: where shapes alone are computed, torch has no autocast to switch.
+            # Not autocast(enabled=False), which the meta device does not have.
             return nullcontext()
         return torch.autocast(device.type, torch.bfloat16)
 
     def arrange(self, tensor):
-        """A tensor ``(n, c, h, w)`` in this memory format; others as they are."""
+        """Bring a tensor ``(n, c, h, w)`` into this memory format; others are not changed."""
         if tensor.ndim != 4:
             return tensor
         return tensor.contiguous(memory_format=MEMORY_FORMATS[self.memory_format])
 
     def arrange_weights(self, module):
-        """Bring the weights of a module that is on a GPU into this memory format, in place.
+        """Bring the weights of a module on a GPU into this memory format, in place.
 
-        cuDNN would do so in each step; on the CPU, oneDNN has an order of its own.
+        cuDNN would do so in each step; on the CPU, oneDNN has its own layout.
         """
         parameter = next(module.parameters(), None)
         if parameter is not None and parameter.device.type == "cuda":
@@ -60,11 +60,11 @@ class Numerics:
 
 
 def choose_numerics(precision, backbone, device):
-    """How to compute a backbone on a device: what the table of measurements says is fastest.
+    """Choose the fastest numerics for a backbone on a device from the table of measurements.
 
     Nothing is timed here. The table, ``precision.csv`` beside this module, has a row for each
-    family of backbones and capability of devices that was measured; ``benchmarks/precision.py``
-    makes rows.
+    family of backbones and capability of devices that was measured with
+    ``benchmarks/precision.py``.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def choose_numerics(precision, backbone, device):
 
     Returns
     -------
-    Numerics
-        Of the given precision, if it is not "auto".
+    numerics : Numerics
+        With the given precision, if it is not "auto".
 
     Examples
     --------
@@ -96,20 +96,20 @@ def choose_numerics(precision, backbone, device):
 
 @cache
 def read_table():
-    """The measurements: for each family and capability, what was fastest.
+    """Read the measurements: the fastest numerics for each family and capability.
 
     Returns
     -------
-    list of dict
+    rows : list of dict
         With ``family`` (``*`` is any other), ``capability``, ``precision``, ``memory_format``,
-        and where the row is from.
+        and the source of the row.
     """
     with files("skall.network").joinpath(TABLE).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def name_family(backbone):
-    """The family that a backbone is of: networks of the same layers that differ in size.
+    """Name the family of a backbone: networks with the same kinds of layers, of any size.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def name_family(backbone):
 
     Returns
     -------
-    str
+    family : str
 
     Examples
     --------
@@ -130,7 +130,7 @@ def name_family(backbone):
 
 
 def name_capability(device):
-    """What decides, of a device, which precision is fast on it.
+    """Name what decides which precision is fast on a device.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def name_capability(device):
 
     Returns
     -------
-    str
+    capability : str
         The type of the device, and "bfloat16" where it has instructions for that.
     """
     if device.type == "cuda":
@@ -149,7 +149,7 @@ def name_capability(device):
 
 
 def _cpu_has_bfloat16():
-    # torch reports these of the processor; where it does not, nothing is known to be faster.
+    # Older versions of torch do not report capabilities.
     get_capabilities = getattr(torch.cpu, "get_capabilities", dict)
     found = get_capabilities()
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))

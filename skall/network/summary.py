@@ -1,4 +1,4 @@
-"""How large a network is: parameters, operations, shapes."""
+"""The size of a network: parameters, operations, shapes."""
 
 import torch
 from torch import nn
@@ -6,14 +6,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from skall.backbones.registry import get_backbone
 from skall.environment.randomness import seeded
-from skall.network.construction import measure_features
 from skall.network.heads import make_head, pooling_of
 from skall.network.network import Network, find_fixed
-from skall.network.trunk import FeatureExtractor, probe
+from skall.network.trunk import FeatureExtractor, measure_features, probe
 
 
 def summarize(estimator, n_classes=None):
-    """Parameters, optimizer state, bytes and operations of a classifier's network.
+    """Count parameters, optimizer state, bytes and operations of a classifier's network.
 
     Batch normalisation's running means and variances count as non-trainable parameters, and the
     optimizer's state includes an iteration counter and a learning rate, as Keras counts and as
@@ -24,11 +23,11 @@ def summarize(estimator, n_classes=None):
     estimator : CNNClassifier
         Fitted or not.
     n_classes : int, optional
-        By default those that were fitted, two before `fit`.
+        By default the number of ``classes_``, or two before `fit`.
 
     Returns
     -------
-    dict
+    summary : dict
         ``trainable``, ``non_trainable``, ``optimizer``: numbers of parameters; ``bytes``: size of
         the weights; ``macs``: multiply-accumulates for one image; ``feature_shape``: shape of the
         trunk's output, ``(c, h', w')`` or ``(c,)``.
@@ -53,14 +52,14 @@ def summarize(estimator, n_classes=None):
 
 
 def sketch_network(estimator, n_classes=None):
-    """The network that a classifier would train, without weights or memory where it can be.
+    """Build the network that a classifier would train, on the meta device where possible.
 
     Parameters
     ----------
     estimator : CNNClassifier
         Fitted or not.
     n_classes : int, optional
-        By default those that were fitted, two before `fit`.
+        By default the number of ``classes_``, or two before `fit`.
 
     Returns
     -------
@@ -71,7 +70,7 @@ def sketch_network(estimator, n_classes=None):
     Raises
     ------
     ValueError
-        Where the network cannot take images of this size, or has not the stages to be trained.
+        Where the network cannot take images of this size, or has fewer stages than `trainable`.
     """
     backbone = get_backbone(estimator.backbone)
     size = estimator.image_size or backbone.input_size
@@ -94,14 +93,14 @@ def sketch_network(estimator, n_classes=None):
 
 
 def measure_trunk(trunk, size):
-    """Shape of a trunk's output for one image, ``(c, h', w')`` or ``(c,)``."""
+    """Measure the shape of a trunk's output for one image, ``(c, h', w')`` or ``(c,)``."""
     device = next(trunk.parameters()).device
     with torch.no_grad():
         return tuple(trunk(torch.zeros(1, 3, size, size, device=device)).shape[1:])
 
 
 def count_macs(module, size):
-    """Multiply-accumulates of a module's convolutions and matrix products for one image.
+    """Count multiply-accumulates of a module's convolutions and matrix products for one image.
 
     Parameters
     ----------
@@ -111,7 +110,7 @@ def count_macs(module, size):
 
     Returns
     -------
-    int
+    macs : int
     """
     device = next(module.parameters()).device
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -120,13 +119,13 @@ def count_macs(module, size):
 
 
 def _count_statistics(module):
-    """Running means and variances of a module's normalisations."""
+    """Number of running means and variances of a module's normalisations."""
     names = ("running_mean", "running_var")
     return sum(t.numel() for name, t in module.named_buffers() if name.endswith(names))
 
 
 def _count_slots(estimator):
-    """Numbers that the optimizer keeps for each parameter, found with a step on one."""
+    """Number of states that the optimizer keeps for each parameter, found with a trial step."""
     weight = nn.Parameter(torch.zeros(2, 3))
     weight.grad = torch.ones(2, 3)
     options = {"lr": 1e-3} | estimator.get_params_for("optimizer")
@@ -138,7 +137,7 @@ def _count_slots(estimator):
 
 
 def measure_backbone(backbone, size):
-    """Size of a trunk of which nothing is trained.
+    """Count parameters and operations of a backbone's trunk.
 
     Parameters
     ----------
@@ -148,7 +147,7 @@ def measure_backbone(backbone, size):
 
     Returns
     -------
-    dict
+    size : dict
         ``parameters``, without the ``statistics`` of its normalisations; ``macs`` and
         ``feature_shape`` as :func:`summarize` has them.
     """
@@ -163,7 +162,7 @@ def measure_backbone(backbone, size):
 
 
 def describe_backbone(name):
-    """A registered backbone and its size, found by building it.
+    """Describe a registered backbone and its size by building it.
 
     Parameters
     ----------
@@ -171,7 +170,7 @@ def describe_backbone(name):
 
     Returns
     -------
-    dict
+    description : dict
         With the columns of :func:`skall.backbones.catalogue.describe_backbones`.
     """
     backbone = get_backbone(name)
