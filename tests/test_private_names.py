@@ -90,10 +90,10 @@ def check_hooks():
 
 def check_tensors():
     module = nn.Sequential(nn.BatchNorm2d(2, affine=False), nn.Linear(2, 2, bias=False))
-    assert private_names.list_own_tensors(module) == []
+    assert private_names.list_own_tensors([module]) == []
     expected = [module[0].running_mean, module[0].running_var, module[0].num_batches_tracked]
-    assert [*map(id, private_names.list_own_tensors(module[0]))] == [*map(id, expected)]
-    assert private_names.list_own_tensors(module[1]) == [module[1].weight]
+    assert [*map(id, private_names.list_own_tensors(module[:1]))] == [*map(id, expected)]
+    assert private_names.list_own_tensors(module[1:]) == [module[1].weight]
 
 
 @pytest.mark.parametrize(

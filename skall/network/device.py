@@ -3,10 +3,11 @@
 import multiprocessing
 import re
 from contextlib import contextmanager
-from itertools import chain
 from threading import Lock
 
 import torch
+
+from skall.environment.private_names import list_own_tensors
 
 
 def resolve_device(device):
@@ -70,8 +71,6 @@ def describe_device(device):
 def list_tensors(module):
     """List the parameters and buffers of a module; shared ones come more than once.
 
-    Several times as fast as torch's ``parameters`` and ``buffers``.
-
     Parameters
     ----------
     module : torch.nn.Module
@@ -80,12 +79,7 @@ def list_tensors(module):
     -------
     tensors : list of torch.Tensor
     """
-    return [
-        tensor
-        for part in module.modules()
-        for tensor in chain(part._parameters.values(), part._buffers.values())
-        if tensor is not None
-    ]
+    return list_own_tensors(module.modules())
 
 
 def move(module, device):

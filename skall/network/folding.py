@@ -5,11 +5,13 @@ from functools import partial
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from skall.environment.private_names import count_writes
 
 # Relative to the largest output; rounding in a deep network stays far below.
 TOLERANCE = 1e-3
+NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def accelerate(part, x):
@@ -96,20 +98,20 @@ def _find_pairs(module, x):
     def note_output(name, convolution, inputs, output):
         calls[name] = calls.get(name, 0) + 1
         # Referenced, so that no other tensor gets the same id.
-        made[id(output)] = name, output, output._version
+        made[id(output)] = name, output, count_writes(output)
 
     def note_input(name, normalisation, inputs):
         calls[name] = calls.get(name, 0) + 1
         source, output, version = made.get(id(inputs[0]), (None, None, None))
         # Not where the output was changed in place meanwhile.
-        if source is not None and output._version == version:
+        if source is not None and count_writes(output) == version:
             followed[source] = name
 
     handles = []
     for name, part in module.named_modules():
         if isinstance(part, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
             handles.append(part.register_forward_hook(partial(note_output, name)))
-        elif isinstance(part, _BatchNorm) and part.running_mean is not None:
+        elif isinstance(part, NORMALISATIONS) and part.running_mean is not None:
             handles.append(part.register_forward_pre_hook(partial(note_input, name)))
     try:
         output = module(x)

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 import torch
 
+from skall.environment.private_names import count_hooks, count_writes
 from skall.network.device import list_tensors
 from skall.network.folding import accelerate, make_probe
 
@@ -141,12 +142,9 @@ class ModuleState:
     """
 
     def __init__(self, module):
-        self.layers = [
-            (type(part), len(part._forward_hooks), len(part._forward_pre_hooks))
-            for part in module.modules()
-        ]
+        self.layers = [(type(part), *count_hooks(part)) for part in module.modules()]
         tensors = list_tensors(module)
-        self.tensors = [(id(tensor), tensor._version, tensor.dtype) for tensor in tensors]
+        self.tensors = [(id(tensor), count_writes(tensor), tensor.dtype) for tensor in tensors]
         self.addresses = self._find_addresses(tensors)
 
     def _find_addresses(self, tensors):
