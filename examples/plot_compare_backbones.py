@@ -3,16 +3,16 @@ Comparing backbones, and why patients matter
 ============================================
 
 Which network should you use? :func:`skall.compare` cross-validates several over the same folds.
-This example compares three small ones twice: over folds that deal the cells at random, and over
-folds that keep each patient's cells together. Only the second answers the question that a clinic
-asks, which is how well a network does on a patient it has never seen.
+This example compares three small ones twice: over folds to which cells are assigned at random, and
+over folds that keep each patient's cells together. Only the second answers the question that a
+clinic asks, which is how well a network does on a patient it has never seen.
 """
 
 # %%
 # Cells of patients who differ
 # ----------------------------
-# Every slide is stained, lit and focused a little differently, and a patient has leukaemia or has
-# not. These synthetic cells have little difference between the classes and much between patients.
+# Every slide is stained, lit and focused a little differently, and all cells of a patient have the
+# same label. These synthetic cells differ little between the classes and much between patients.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,19 +59,19 @@ options = {
 random_split = compare(backbones, cells.data, cells.target, **options)
 by_patient = compare(backbones, cells.data, cells.target, groups=cells.groups, **options)
 
-print("Cells dealt at random:", random_split, sep="\n", end="\n\n")
+print("Cells assigned at random:", random_split, sep="\n", end="\n\n")
 print("Patients kept together:", by_patient, sep="\n")
 
 # %%
-# Dealt at random, every network looks better than it is. Other cells of the same patient were in
-# the training part, so it is enough to recognise the slide. Kept apart, the colour of a slide is
-# no help, and what remains is what the network knows about leukaemia: less than it seemed, and not
-# the same for every patient, as the spread of the folds shows. With other cells, of
-# ``random_state=1`` and 2, the random split flattered each network by 0.09 to 0.13. The order of
-# the networks need not stay the same either.
+# With random folds, every network looks better than it is. Other cells of the same patient were in
+# the training part, so it is enough to recognise the slide. With patients kept together, the colour
+# of a slide does not help, and what remains is what the network knows about leukaemia: less than it
+# seemed, and not the same for every patient, as the spread of the folds shows. With other cells
+# (``random_state=1`` and 2) the random split raised each network's score by 0.09 to 0.13. The order
+# of the networks need not stay the same either.
 
 figure, axes = plt.subplots(2, 1, figsize=(8, 5), sharex=True, layout="constrained")
-random_split.plot_accuracy(axes[0]).set_title("cells dealt at random")
+random_split.plot_accuracy(axes[0]).set_title("cells assigned at random")
 by_patient.plot_accuracy(axes[1]).set_title("patients kept together")
 axes[0].set_xlabel("")
 plt.show()

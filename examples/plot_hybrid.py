@@ -2,19 +2,19 @@
 Networks, classical classifiers, and both
 =========================================
 
-A network need not be the classifier. Its trunk can describe the cells for a support vector machine
-or a forest; two descriptions can stand side by side; several networks can vote. And before any of
-it there were measurements by hand: how large is the cell, how violet, how coarse its chromatin?
-This example puts all of them in one table, over the same folds. Every part is scikit-learn's own,
+A network need not be the classifier. Its trunk can compute features for a support vector machine or
+a random forest, features of several trunks can be joined, and several networks can vote. Before
+networks there were handcrafted features: how large is the cell, how violet, how coarse its
+chromatin? This example compares all of them over the same folds. Every part is scikit-learn's own,
 except for the transformers that turn images into numbers.
 """
 
 # %%
-# Three descriptions of a cell
-# ----------------------------
+# Features of three kinds
+# -----------------------
 # :class:`~skall.CNNFeatures` is a network without its head, and
 # :class:`~skall.HandcraftedFeatures` (which needs ``pip install 'skall[imaging]'``) measures
-# colour, texture and shape. Both make a table with named columns.
+# colour, texture and shape. Both return a table with named columns.
 #
 # The trunks have random weights, so that this page takes seconds and needs no internet. On real
 # cells take ``weights="imagenet"``.
@@ -42,11 +42,10 @@ table = handcrafted.fit_transform(cells.data)
 print(table[["L_mean", "glcm_contrast_1", "cell_area", "nucleus_share"]].describe().round(2))
 
 # %%
-# What can be built of them
-# -------------------------
-# A union puts descriptions side by side, a voting classifier averages the probabilities of
-# networks. The last one is no joke: it knows nothing but the area of the cell. What a network
-# should be worth is what it knows beyond that.
+# Estimators made of them
+# -----------------------
+# A union joins features, and a voting classifier averages the probabilities of networks. The last
+# estimator sees nothing but the area of the cell. A network is worth what it knows beyond that.
 
 
 def classify(features):
@@ -74,8 +73,8 @@ estimators = {
     "resnet + forest": make_pipeline(resnet, forest),
     "resnet + logistic": classify(resnet),
     "both + logistic": classify(make_union(resnet, efficientnet)),
-    "hand-made + logistic": classify(handcrafted),
-    "hand-made + forest": make_pipeline(handcrafted, forest),
+    "handcrafted + logistic": classify(handcrafted),
+    "handcrafted + forest": make_pipeline(handcrafted, forest),
     "all three + logistic": classify(make_union(resnet, efficientnet, handcrafted)),
     "cell area alone": make_pipeline(handcrafted, area, LogisticRegression()),
 }
@@ -111,15 +110,15 @@ ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %%
-# The measurements win, and that is this page's doing: these cells were drawn to differ in size,
-# nucleus and chromatin, which is what they measure, while the trunks know nothing. Trained trunks
-# change the order; whether they do on your cells is what such a table is for. What else it shows,
-# also with other cells (``random_state=1`` and 2):
+# The handcrafted features win because of how this example is made: the synthetic cells differ in
+# size, nucleus and chromatin, which is what these features measure, while the trunks are random.
+# Trained trunks may change the order; such a table shows whether they do on your cells. What else
+# it shows, also with other cells (``random_state=1`` and 2):
 #
 # - Features of two trunks with one classifier ranked the cells better than those of the ResNet
 #   alone (0.83 against 0.76, 0.75 against 0.69, 0.71 against 0.62).
-# - More is not always better: adding the trunks to the measurements did not help, and the vote
-#   ranked the cells about as well as the better of its members.
-# - The area alone ranked them better than any of the networks. And in life: among 480 cells of
-#   C-NMC 2019, with patients kept apart, it ranks a leukaemic one above a healthy one in 78 of 100
-#   pairs. A network that does no better there may have learned nothing but size.
+# - More is not always better: adding the trunks to the handcrafted features did not help, and the
+#   vote ranked the cells about as well as the better of its members.
+# - The area alone ranked them better than any of the networks. The same holds for real cells: among
+#   480 cells of C-NMC 2019, with patients kept together, it ranks a leukaemic cell above a healthy
+#   one in 78 of 100 pairs. A network that does no better there may have learned nothing but size.

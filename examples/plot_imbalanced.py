@@ -2,18 +2,18 @@
 When leukaemic cells are rare
 =============================
 
-In most smears blasts are the minority. A network that is trained on them as they come learns that
-"healthy" is a safe guess: its accuracy is high, and it overlooks patients. This example trains the
+In most smears blasts are the minority. A network that is trained without regard to that learns that
+"healthy" is a safe guess: its accuracy is high, and it misses patients. This example trains the
 same network in three ways on cells of which 15 % are leukaemic, and shows which of them finds the
-blasts, and at what price.
+blasts, and at what cost in specificity.
 """
 
 # %%
 # The cells, as files
 # -------------------
-# Microscopes leave files, so these synthetic cells are written to files first. The paths, one a
-# row, are the ``X`` of everything that follows. That they are a column, ``(n, 1)``, is what
-# imbalanced-learn asks for.
+# Microscopes write files, so these synthetic cells are written to files first. Their paths are the
+# ``X`` of everything that follows. They form a column, ``(n, 1)``, because imbalanced-learn
+# requires two dimensions.
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,9 +38,10 @@ print(f"{n_leukaemic} of {len(X)} cells are leukaemic")
 # %%
 # Three ways to train
 # -------------------
-# As it is; with the rare class weighted up in the loss; and with copies of its cells until both
-# classes are equally frequent. The sampler stands in imbalanced-learn's pipeline, which copies
-# rows of the training part only. Copying before the split would put a cell on both sides of it.
+# Without any change; with a larger weight of the rare class in the loss; and with copies of its
+# cells until both classes are equally frequent. The sampler is a step of imbalanced-learn's
+# pipeline, which copies rows of the training part only. Copying before the split would put a cell
+# on both sides of it.
 #
 # A small trunk with random weights is left as it is, and only the head is trained, because that
 # takes seconds. For results on real cells take ``weights="imagenet"``.
@@ -61,7 +62,7 @@ net = get_estimator(
     random_state=0,
 )
 estimators = {
-    "as it is": net,
+    "no change": net,
     "class weights": clone(net).set_params(class_weight="balanced"),
     "oversampling": make_pipeline(RandomOverSampler(random_state=0), net),
 }
@@ -90,14 +91,13 @@ table = comparison.table()[metrics]
 print(table.round(2))
 
 # %%
-# The accuracy hides the failure: the dummy, which calls every cell healthy, is right about 85 % of
-# them, and so is the network trained as it is, because it hardly does anything else. Weights and
-# copies make it find most blasts. They cost specificity, which the balanced accuracy shows to be a
-# good bargain.
+# The accuracy hides the failure: the dummy, which calls every cell healthy, is right for about 85 %
+# of them, and so is the unchanged network, because it hardly does anything else. Weights and copies
+# make it find most blasts. They cost specificity, but the balanced accuracy rises.
 #
 # The area under the ROC curve is nearly the same for all three networks: each ranks the cells about
-# equally well. What weights and copies move is the threshold, at which a cell is called leukaemic.
-# Where that is all you want, scikit-learn's ``TunedThresholdClassifierCV`` does it too.
+# equally well. Weights and copies move the threshold above which a cell is called leukaemic. Where
+# that is all you need, scikit-learn's ``TunedThresholdClassifierCV`` does it too.
 
 order = [*estimators, "dummy"]
 names = {"accuracy": "accuracy", "recall": "sensitivity", "specificity": "specificity"}

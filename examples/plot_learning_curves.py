@@ -2,8 +2,8 @@
 Learning curves: what happened during training
 ==============================================
 
-A network's score says how well it ended, not whether it was trained well. This example trains one
-network in four ways, looks at the history of each, and lets cells of other patients judge.
+A score says how well a network does in the end, not whether it was trained well. This example
+trains one network in four ways, looks at the history of each, and tests them on other patients.
 """
 
 # %%
@@ -11,13 +11,12 @@ network in four ways, looks at the history of each, and lets cells of other pati
 # ------------------
 # * as a tutorial does: a constant learning rate, all epochs;
 # * with a warm-up, and a rate that falls along a cosine;
-# * with early stopping: training stops when the loss of held-out patients falls no longer, and goes
-#   back to the epoch where it was least;
-# * with all of that and what keeps a network from false certainty: augmentation, label smoothing
-#   (an argument of torch's loss), clipped gradients (one of skorch's callbacks), and averaged
-#   weights.
+# * with early stopping: training stops when the loss of held-out patients no longer falls, and the
+#   weights of the epoch with the lowest loss are restored;
+# * with all of that and regularisation against overconfidence: augmentation, label smoothing (an
+#   argument of torch's loss), clipped gradients (one of skorch's callbacks), and averaged weights.
 #
-# The first two hold patients out as well, with one of skorch's splitters, only to be watched.
+# The first two hold patients out as well, with one of skorch's splitters, only to plot their loss.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -37,7 +36,7 @@ net = get_estimator(
 cosine = {"lr_schedule": "cosine", "warmup_epochs": 3}
 watched = {"train_split": ValidSplit(StratifiedGroupKFold(4))}
 stopping = {"early_stopping": True, "validation_fraction": 0.25, "n_iter_no_change": 8}
-gentle = {
+regularised = {
     "augment": "talupuri2025",
     "criterion__label_smoothing": 0.1,
     "callbacks": [GradientNormClipping(1.0)],
@@ -47,13 +46,13 @@ recipes = {
     "constant rate": watched,
     "warm-up and cosine": watched | cosine,
     "early stopping": stopping,
-    "all of it": cosine | stopping | gentle,
+    "all of it": cosine | stopping | regularised,
 }
 
 # %%
 # Training
 # --------
-# A third of the patients is kept for the end. ``groups`` go to ``fit``, because the split inside
+# A third of the patients is kept for the test. ``groups`` go to ``fit``, because the split inside
 # needs them: a patient on both sides of it would make the held-out loss too good.
 
 folds = StratifiedGroupKFold(3, shuffle=True, random_state=0)
@@ -76,9 +75,9 @@ print(pd.DataFrame(rows).T.round(2))
 # %%
 # The curves
 # ----------
-# ``history_frame_`` holds the losses and accuracies of each epoch, its learning rate and its
-# seconds. Where the two losses part, the network goes on learning its training cells by heart: more
-# epochs make it surer, not better. The dot is the epoch whose weights are kept.
+# ``history_frame_`` holds the losses, accuracies, learning rate and seconds of each epoch. Where
+# the two losses diverge, the network memorises its training cells: more epochs make it more
+# confident, not better. The dot is the epoch whose weights are kept.
 
 figure, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharey=True, layout="constrained")
 for ax, (name, classifier) in zip(axes, fitted.items(), strict=True):
@@ -94,6 +93,5 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %%
-# One fold and one seed prove nothing about which recipe is best: the differences are of the size
-# that another seed makes. For that, compare them over folds and seeds, as
-# ``benchmarks/recipe.py`` does on real cells.
+# One fold and one seed do not show which recipe is best: another seed makes differences of the same
+# size. For that, compare them over folds and seeds, as ``benchmarks/recipe.py`` does on real cells.

@@ -2,17 +2,17 @@
 Tuning the backbone like any other parameter
 ============================================
 
-``backbone`` is a parameter as ``C`` is one of a support vector machine, so scikit-learn's
-``GridSearchCV`` can choose it, together with the learning rate or anything else. This example does
-so without fooling itself: patients stay together in every split, and the choice is judged on
-patients that had no part in making it.
+``backbone`` is a parameter, as ``C`` is one of a support vector machine, so scikit-learn's
+``GridSearchCV`` can choose it, together with the learning rate or any other parameter. In this
+example patients stay together in every split, and the choice is tested on patients that were not
+used to make it.
 """
 
 # %%
 # A grid
 # ------
-# Two trunks with random weights, which are left as they are; only the heads are trained. Their
-# features are computed once per image and kept, so that a whole grid takes seconds.
+# Two trunks with random weights, which are frozen; only the heads are trained. Their features are
+# computed once for each image and cached, so that a whole grid takes seconds.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -39,7 +39,7 @@ search = GridSearchCV(
 # %%
 # The search
 # ----------
-# ``groups`` keep the patients together while the candidates are compared.
+# ``groups`` keeps patients together while the candidates are compared.
 
 search.fit(cells.data, cells.target, groups=cells.groups)
 results = pd.DataFrame(search.cv_results_)
@@ -50,12 +50,12 @@ print(f"chosen: {search.best_params_}, {search.best_score_:.2f}")
 # %%
 # How good is what it chose?
 # --------------------------
-# Its score does not say. The best of six is partly the luckiest of six, which makes the score too
-# high; and each candidate was trained on two thirds of the cells, which makes it too low. So the
-# search itself has to be cross-validated: in each outer fold it chooses anew on the training
-# patients, and patients that it has not seen judge the choice. ``compare`` does so for each
-# backbone with ``tune``; ``skall compare --tune lr=1e-3,1e-2,1e-1`` is the same. (For a search like
-# the one above it is ``cross_validate(search, ..., params={"groups": cells.groups})``.)
+# The search's own score does not say. The best of six is partly the luckiest of six, which makes
+# the score too high; and each candidate was trained on two thirds of the cells, which makes it too
+# low. So the search itself has to be cross-validated: in each outer fold it chooses on the training
+# patients, and the choice is tested on patients that it has not seen. ``compare`` does so for each
+# backbone with ``tune``, as does ``skall compare --tune lr=1e-3,1e-2,1e-1``. For a search like the
+# one above use ``cross_validate(search, ..., params={"groups": cells.groups})``.
 
 comparison = compare(
     grid["backbone"],
@@ -77,17 +77,17 @@ print(honest.round(2).to_string())
 # %%
 # A vote
 # ------
-# The held-out probabilities are kept, so that an ensemble of the two costs nothing: ``vote``
-# averages them, ``stack`` learns how to weigh them. Whether it helps is for the folds to say, and a
+# The held-out probabilities are stored, so that an ensemble of the two needs no further training:
+# ``vote`` averages them, ``stack`` learns how to weigh them. Whether that helps, the folds show; a
 # better ranking (ROC AUC) need not mean better labels.
 
 print(comparison.vote().stack().table()[["balanced_accuracy", "roc_auc"]].round(2))
 
 # %%
-# Backbone and learning rate have to be chosen together: what one network learns best with may be
-# where another learns nothing. The dashed lines are the numbers to report: how well each network
-# does on new patients when a search chooses its learning rate. The best point of a curve is not,
-# because it was picked for being the best.
+# Backbone and learning rate have to be chosen together: with the best rate of one network another
+# may learn nothing. The dashed lines are the numbers to report: how well each network does on new
+# patients when a search chooses its learning rate. The best point of a curve is not, because it was
+# chosen for being the best.
 
 figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 for backbone, row in scores.iterrows():
