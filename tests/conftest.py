@@ -45,7 +45,7 @@ def pytest_configure(config):
 @pytest.fixture
 def without_page(monkeypatch):
     """For tests of other things in a comparison's folder: its page takes seconds."""
-    monkeypatch.setattr("skall.report.write_report", lambda comparison, path: path)
+    monkeypatch.setattr("skall.comparison.results.write_report", lambda comparison, path: path)
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import pandas as pd
 
 from skall.cli import commands
 from skall.comparison import Comparison
-from skall.comparison.missing import describe_silent
 from skall.metrics import compute_metrics
 from skall.metrics.names import describe_metric
+from skall.report.facts import describe_silent
 from skall.statistics.sentences import list_words
 
 NETWORK = {"baseline": False, "network": {"trained": "all", "macs": 1}}
@@ -100,8 +100,8 @@ def test_missing_values_say_where_and_why():
     comparison = make_comparison(positive, patients)
     # Patients p11, p12, p13 lie in folds 1, 2, 3.
     assert comparison.flags() == [
-        "Balanced accuracy, MCC and ROC AUC could not be computed in folds 0 and 4 of 5, which "
-        "hold no cell of class healthy."
+        "Balanced accuracy, MCC and ROC AUC could not be computed in 2 of 5 folds (repeat 0, fold "
+        "0; repeat 0, fold 4), which have no cell of class healthy."
     ]
     assert make_comparison(np.arange(40) % 2 == 0).flags() == []
 

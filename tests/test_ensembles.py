@@ -170,7 +170,7 @@ def test_mistakes(method, names, message):
 def test_stack_needs_other_folds():
     comparison = run(cv=[(np.arange(60), np.arange(60, 120))], groups=None)
     comparison.vote()
-    with pytest.raises(ValueError, match="fold 0 hold no sample of the class 'ALL'"):
+    with pytest.raises(ValueError, match="fold 0 have no sample of the class 'ALL'"):
         comparison.stack()
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
 from skall.comparison import Comparison
-from skall.comparison.ensembles import measure
+from skall.comparison.ensembles import score_predictions
 from skall.displays.calibration import CalibrationDisplay
 from skall.displays.confusion import ConfusionDisplay
 from skall.displays.cost import CostDisplay
@@ -48,7 +48,8 @@ def make_comparison(n_classes=2, names=("good", "fair", "poor"), repeats=1, seed
     predictions = pd.concat(parts, ignore_index=True)
     pos_label = "ALL" if n_classes == 2 else None
     scores = [
-        measure(predictions[predictions["estimator"] == name], METRICS, pos_label) for name in names
+        score_predictions(predictions[predictions["estimator"] == name], METRICS, pos_label)
+        for name in names
     ]
     scores = pd.concat(scores, ignore_index=True)
     folds = [(r, k, N - N // K, N // K) for r in range(repeats) for k in range(K)]

@@ -20,7 +20,7 @@ from sklearn.svm import LinearSVC
 from skall import CNNFeatures, compare, get_estimator
 from skall.cli.commands import main
 from skall.comparison import Comparison
-from skall.comparison.tabulation import FAILURE
+from skall.comparison.evaluation import COLUMNS
 from skall.datasets import make_blood_cells
 from skall.report.cells import make_confusions, make_fold_confusions
 from skall.report.checklists import fill_checklists
@@ -145,7 +145,7 @@ def test_page_begins_with_the_data_the_cautions_and_the_answers(comparison, tmp_
 
 
 def test_first_table_has_the_main_metrics_and_says_what_failed(comparison):
-    failure = pd.DataFrame([(NETWORK, 0, 1, "out of memory")], columns=FAILURE)
+    failure = pd.DataFrame([(NETWORK, 0, 1, "out of memory")], columns=COLUMNS["failures"])
     failed = replace(comparison, failures_=failure)
     table = make_table(failed, failed.table())
     first = [column["name"] for column in table["columns"] if column["is_first"]]

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from skall.comparison import Comparison
-from skall.comparison.ensembles import measure
+from skall.comparison.ensembles import score_predictions
 from skall.displays.figures import draw_folds
 from skall.metrics import METRICS
 from skall.report.latex import make_latex
@@ -60,7 +60,7 @@ def make_predictions(classes=("ALL", "healthy")):
 def make_comparison(classes=("ALL", "healthy")):
     predictions = make_predictions(classes)
     pos_label = "ALL" if len(classes) == 2 else None
-    scores = measure(predictions, [*METRICS, AT_90], pos_label)
+    scores = score_predictions(predictions, [*METRICS, AT_90], pos_label)
     n_test = predictions[predictions["estimator"] == "dummy"].groupby("fold").size()
     folds = pd.DataFrame({"repeat": 0, "fold": range(5), "n_test": n_test})
     folds["n_train"] = n_test.sum() - n_test

@@ -32,20 +32,9 @@ PROBE = 4096
 
 
 def share_depth(candidates, depth=None):
-    """Give all estimators that read images the same depth.
+    """Copies of the candidates with the same depth wherever images are read, and that depth.
 
-    Parameters
-    ----------
-    candidates : dict of str to classifier
-    depth : int, optional
-        As in :func:`skall.compare`.
-
-    Returns
-    -------
-    candidates : dict of str to classifier
-        Copies, where one has changed.
-    depth : int or None
-        That of the comparison itself: of its baselines, checks and pages.
+    The depth is that of the call or, without one, that of all readers that have any.
     """
     given = {part.depth for model in candidates.values() for part in list_readers(model)}
     given.discard(None)
@@ -62,23 +51,10 @@ def share_depth(candidates, depth=None):
 
 
 def measure_images(images, n_samples, candidates):
-    """Height and width of every image, from the headers of the files.
+    """Height and width of every image in pixels, from the headers of the files.
 
-    Parameters
-    ----------
-    images : Images or None
-    n_samples : int
-    candidates : dict of str to classifier
-
-    Returns
-    -------
-    ndarray of float, shape (n_samples, 2)
-        In pixels; NaN without images, and for files that only the user's own estimators can read.
-
-    Raises
-    ------
-    UnreadableImageError
-        If an estimator of skall would not be able to read an image.
+    NaN without images, and for files that only the user's own estimators can read. Raises
+    UnreadableImageError if an estimator of skall would not be able to read an image.
     """
     if images is None:
         return np.full((n_samples, 2), np.nan)
@@ -91,21 +67,8 @@ def measure_images(images, n_samples, candidates):
 def check_pixels(images, sizes, candidates, memory):
     """Decode every image that an estimator of skall would, so that a damaged one is found now.
 
-    With baselines of shortcuts, these are measured in the same pass.
-
-    Parameters
-    ----------
-    images : Images or None
-    sizes : ndarray, shape (n_samples, 2)
-        From :func:`measure_images`.
-    candidates : dict of str to classifier
-    memory : "auto" or path-like
-        The cache of the shortcuts' features.
-
-    Raises
-    ------
-    UnreadableImageError
-        If one is damaged.
+    With baselines of shortcuts, these are measured in the same pass, and stored in the cache
+    `memory`. Raises UnreadableImageError if an image is damaged.
     """
     if images is None or not _reads_images(candidates, all_foreign=np.isnan(sizes).all()):
         return
@@ -153,17 +116,7 @@ def _raise_unreadable(errors, n_images):
 
 
 def describe_depth(images):
-    """A sentence where images look dark because nothing tells how many bits their samples use.
-
-    Parameters
-    ----------
-    images : Images or None
-        32 of them are decoded.
-
-    Returns
-    -------
-    list of str
-    """
+    """A sentence where images look dark because nothing tells how many bits their samples use."""
     if images is None:
         return []
     rows = range(0, len(images), -(-len(images) // MOST_DEPTH_CHECKS))
@@ -178,22 +131,7 @@ def describe_depth(images):
 
 
 def describe_leakage(folds, X, y, groups, images):
-    """Sentences on patients and copies of images that may make scores too good.
-
-    Parameters
-    ----------
-    folds : list of Fold
-    X, y, groups
-        The samples, their labels, and their groups or None.
-    images : Images or None
-        X, where it holds images.
-
-    Returns
-    -------
-    list of str
-        On groups on both sides of a split, patients in the names of files without groups, and
-        exact copies of images.
-    """
+    """Sentences on patients and copies of images that may make scores too good."""
     leaking = [] if groups is None else list_leaking_groups(folds, groups)
     notes = [] if groups is not None else _describe_patients_in_names(images)
     if leaking:
@@ -249,19 +187,10 @@ def _are_on_both_sides(rows, folds):
 
 
 def find_copies(X, images):
-    """Samples that are the same to the last bit.
+    """Positions of samples that are the same to the last bit, in an array for each set of copies.
 
-    Parameters
-    ----------
-    X : array-like
-    images : Images or None
-        X, where it can only be images: files are compared by their bytes, pictures and arrays by
-        their pixels. Otherwise rows of 64 numbers or more are compared, and nothing in others.
-
-    Returns
-    -------
-    list of ndarray of int
-        Positions of two samples or more that are copies of each other.
+    Files are compared by their bytes, pictures and arrays of images by their pixels. Where X is
+    not images, rows of 64 numbers or more are compared, and nothing in others.
     """
     if isinstance(images, FileImages):
         keys = (os.path.getsize, _read_middle, _hash_file)

@@ -9,7 +9,7 @@ import os
 import pickle
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, version
 from numbers import Integral
 
 import joblib
@@ -24,6 +24,7 @@ from skall.images.rows import FileImages
 from skall.network.device import describe_device, resolve_device
 from skall.network.precision import choose_numerics
 from skall.network.summary import measure_backbone, summarize
+from skall.search import is_list
 
 # Modules whose packages are in every fingerprint already, or that have none.
 _KNOWN = {"skall", "sklearn", "skorch", "imblearn", "torch", "torchvision", "numpy", "builtins"}
@@ -77,19 +78,7 @@ def make_prefix(name):
 
 
 def find_known_networks(estimators, by_name, earlier):
-    """The descriptions of networks whose estimators are as in an earlier call.
-
-    Parameters
-    ----------
-    estimators : dict of str to estimator
-    by_name : bool
-    earlier : dict
-        The fingerprint of that call, with ``networks``: their descriptions by name.
-
-    Returns
-    -------
-    dict of str to (dict or None)
-    """
+    """The descriptions of networks whose estimators are as in an earlier call."""
     return {
         name: network
         for name, network in earlier.get("networks", {}).items()
@@ -129,16 +118,7 @@ def _describe_file(path):
 
 
 def describe_value(value):
-    """A text that is equal for equal parameters, in this process and in the next.
-
-    Parameters
-    ----------
-    value : object
-
-    Returns
-    -------
-    str
-    """
+    """A text that is equal for equal parameters, in this process and in the next."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return repr(value)
     if inspect.isclass(value) or inspect.isroutine(value):
@@ -165,22 +145,11 @@ def _list_code(code):
 
 
 def describe_estimators(candidates, baselines, n_classes, known=None):
-    """The class, parameters and network of each estimator.
+    """The class, parameters and network of each estimator, for readers and the report.
 
-    Parameters
-    ----------
-    candidates : dict of str to classifier
-    baselines : iterable of str
-        Their names.
-    n_classes : int
-    known : dict of str to (dict or None), optional
-        Networks that an earlier call described, by the name of their estimator.
-
-    Returns
-    -------
-    dict of str to dict
-        ``class``; ``baseline``, whether it is one; ``steps``, the classes of a pipeline's steps;
-        ``params``, texts by name; ``network``, see :func:`describe_network`.
+    `known` are networks that an earlier call described, by the name of their estimator. Each
+    estimator has ``class``; ``baseline``, whether it is one; ``steps``, the classes of a pipeline's
+    steps; ``params``, texts by name; ``network``, see :func:`describe_network`.
     """
     known = known or {}
     return {
@@ -214,21 +183,12 @@ def _is_plain(value):
 
 
 def describe_network(estimator, n_classes):
-    """Size and origin of the networks in an estimator.
+    """Size and origin of the networks in an estimator; None without any.
 
-    Parameters
-    ----------
-    estimator : estimator
-    n_classes : int
-
-    Returns
-    -------
-    dict or None
-        ``trainable``, ``non_trainable``: numbers of parameters; ``macs``: multiply-accumulates for
-        one image; both added up where there are several networks. ``trained``: which part, in
-        words. ``weights``, ``image_size``, ``feature_shape``, ``mean``, ``std``, ``license``,
-        ``url``, and ``precision`` and ``memory_format`` on this machine: those of the first;
-        ``backbone``: the names of all.
+    ``trainable``, ``non_trainable``: numbers of parameters; ``macs``: multiply-accumulates for one
+    image; all summed over several networks. ``trained``: which part, in words. ``backbone``: the
+    names of all. Of the first alone ``weights``, ``image_size``, ``feature_shape``, ``mean``,
+    ``std``, ``license``, ``url``, and ``precision`` and ``memory_format`` on this machine.
     """
     networks = list_networks(estimator)
     if not networks:
@@ -266,6 +226,19 @@ def _measure(network, n_classes):
     return size | {"trainable": 0, "non_trainable": size["parameters"] + size["statistics"]}
 
 
+def describe_search(search):
+    """The entries in the fingerprint of a search that ``plan_search`` gives."""
+    if search is None:
+        return {}
+    described = {"strategy": search["strategy"], "trials": str(search["trials"])}
+    if search["strategy"] == "optuna":
+        described["version of optuna"] = version("optuna")
+    for parameter, values in search["space"].items():
+        listed = values if is_list(values) else [values]
+        described[f"tune {parameter}"] = ", ".join(map(describe_value, listed))
+    return described
+
+
 def describe_cv(cv, grouped, by_group=False):
     """How the samples were split, in words."""
     if isinstance(cv, Integral):
@@ -276,17 +249,7 @@ def describe_cv(cv, grouped, by_group=False):
 
 
 def describe_protocol(**settings):
-    """Settings with the versions, the machine and the time.
-
-    Parameters
-    ----------
-    **settings
-        That JSON holds.
-
-    Returns
-    -------
-    dict
-    """
+    """Settings with the versions, the machine and the time."""
     versions = list_versions([*PACKAGES, "pandas"])
     return {
         **settings,

@@ -7,131 +7,12 @@ import pandas as pd
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
+from skall.comparison.evaluation import COLUMNS
 from skall.metrics import compute_metrics
 from skall.statistics.held_out import list_classes
 
 # Probabilities of 0 and 1 have no log-odds.
 SMALLEST = 1e-6
-
-
-def check_members(predictions, names):
-    """Raise where the named estimators do not make an ensemble.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        As :attr:`skall.comparison.Comparison.predictions_`.
-    names : list of str
-    """
-    known = predictions["estimator"].unique().tolist()
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"there is no estimator {unknown[0]!r}; there are {known}")
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise ValueError(f"an ensemble needs two members or more, each once; got {names}")
-    probabilities = predictions[list_classes(predictions)[1]]
-    missing = predictions["estimator"][probabilities.isna().any(axis=1)].unique()
-    without = [name for name in names if name in missing]
-    if without:
-        raise ValueError(
-            f"{', '.join(map(repr, without))}: no probabilities were stored, because it has no "
-            "predict_proba or failed in a fold; leave it out of `names`"
-        )
-
-
-def vote(predictions, names):
-    """The mean of the members' probabilities, for every sample.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-    names : list of str
-
-    Returns
-    -------
-    DataFrame
-        Rows of the first member with the ensemble's probabilities.
-    """
-    rows, probabilities = _align(predictions, names)
-    rows[list_classes(rows)[1]] = probabilities.mean(axis=0)
-    return rows
-
-
-def stack(predictions, names):
-    """Probabilities of a logistic regression on the members', fitted without the fold itself.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-    names : list of str
-
-    Returns
-    -------
-    DataFrame
-        Rows of the first member with the ensemble's probabilities.
-
-    Raises
-    ------
-    ValueError
-        If the other folds do not hold every class.
-    """
-    rows, probabilities = _align(predictions, names)
-    columns = list_classes(rows)[1]
-    # Those of the first class follow from the others.
-    odds = logit(probabilities.clip(SMALLEST, 1 - SMALLEST)[:, :, 1:])
-    features = np.concatenate(odds, axis=1)
-    labels = rows["y_true"].to_numpy()
-    for (repeat, fold), part in rows.groupby(["repeat", "fold"]):
-        tested = rows.index.isin(part.index)
-        others = (rows["repeat"] == repeat) & ~rows["sample"].isin(part["sample"])
-        if part["group"].notna().any():
-            others &= ~rows["group"].isin(part["group"])
-        missing = np.setdiff1d(labels, labels[others]).tolist()
-        if missing:
-            raise ValueError(
-                f"the folds beside repeat {repeat}, fold {fold} hold no sample of the class "
-                f"{missing[0]!r} to learn from: stacking needs several folds with every class"
-            )
-        model = LogisticRegression(max_iter=1000).fit(features[others], labels[others])
-        rows.loc[tested, columns] = model.predict_proba(features[tested])
-    return rows
-
-
-def measure(predictions, metrics, pos_label):
-    """Scores of one estimator's predictions, fold by fold.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-    metrics : iterable of str
-    pos_label : label or None
-
-    Returns
-    -------
-    DataFrame
-        As :attr:`skall.comparison.Comparison.scores_`.
-    """
-    classes, columns = list_classes(predictions)
-    rows = []
-    for key, part in predictions.groupby(["estimator", "repeat", "fold"], sort=False):
-        proba = part[columns].to_numpy()
-        labels = classes[proba.argmax(axis=1)]
-        values = compute_metrics(
-            part["y_true"].to_numpy(), labels, proba, classes, pos_label, scoring=metrics
-        )
-        rows += [(*key, metric, value) for metric, value in values.items()]
-    return pd.DataFrame(rows, columns=["estimator", "repeat", "fold", "metric", "value"])
-
-
-def _align(predictions, names):
-    """Rows of the first member, and all members' probabilities (n_members, n_rows, n_classes)."""
-    keys = ["repeat", "fold", "sample"]
-    columns = list_classes(predictions)[1]
-    parts = [predictions[predictions["estimator"] == name] for name in names]
-    rows = parts[0].reset_index(drop=True)
-    order = pd.MultiIndex.from_frame(rows[keys])
-    aligned = [part.set_index(keys)[columns].loc[order].to_numpy() for part in parts]
-    return rows, np.stack(aligned)
 
 
 class Ensembles:
@@ -148,7 +29,7 @@ class Ensembles:
         names : iterable of str, optional
             The members; by default those of :meth:`list_members`.
         name : str, default="vote"
-            What the ensemble is called.
+            The name of the ensemble.
 
         Returns
         -------
@@ -158,31 +39,29 @@ class Ensembles:
         Raises
         ------
         ValueError
-            If fewer than two members are there, one has no probabilities, or `name` is taken.
+            If there are fewer than two members, one has no probabilities, or `name` is taken.
         """
-        return self._add(name, names, vote)
+        return self._add_ensemble(name, names, _vote)
 
     def stack(self, names=None, name="stack"):
-        """Add an ensemble that learns how to weigh its members: stacked generalisation [1]_.
+        """Add an ensemble that learns weights of its members: stacked generalisation [1]_.
 
         For each fold a logistic regression on the log-odds of the members' probabilities is fitted
-        to the held-out predictions of the same repeat's other folds, but for those of samples and
+        to the held-out predictions of the same repeat's other folds, without those of samples and
         groups that the fold tests. No network is trained.
 
         This is cheaper than nested stacking, and not quite as strict: the networks that predicted
         the other folds had this fold's samples, with their labels, among their training samples.
-        The logistic regression has a few numbers to learn from them and never sees the fold's own
-        predictions, but the score may be slightly too good. With few folds it may as well be too
+        The logistic regression learns a few numbers from them and never sees the fold's own
+        predictions, but the score may be slightly too good. With few folds it may also be too
         bad, because networks of different folds differ in how sure they are. A
         :class:`~sklearn.ensemble.StackingClassifier` among the estimators of :func:`compare` gives
-        the fully nested answer, for as many more trainings of each member as it has inner folds.
+        the fully nested answer, but trains each member once more for each of its inner folds.
 
         Parameters
         ----------
-        names : iterable of str, optional
-            The members; by default those of :meth:`list_members`.
-        name : str, default="stack"
-            What the ensemble is called.
+        names, name
+            As in :meth:`vote`.
 
         Returns
         -------
@@ -192,40 +71,111 @@ class Ensembles:
         Raises
         ------
         ValueError
-            If fewer than two members are there, one has no probabilities, `name` is taken, or a
-            fold's other folds do not hold every class.
+            As in :meth:`vote`, and if a fold's other folds do not have every class.
 
         References
         ----------
         .. [1] Wolpert, "Stacked generalization", Neural Networks 5, 1992,
            doi 10.1016/S0893-6080(05)80023-1.
         """
-        return self._add(name, names, stack)
+        return self._add_ensemble(name, names, _stack)
 
     def list_members(self):
-        """The estimators that an ensemble is made of by default.
+        """The estimators of an ensemble by default.
 
         Returns
         -------
         list of str
-            All but baselines, ensembles, and what has failed in a fold (``failures_``).
+            All but baselines, ensembles, and estimators that failed in a fold (``failures_``).
         """
         failed = {*self.failures_["estimator"]}
         return [n for n in self.split_names()[0] if n not in {*self.members_, *failed}]
 
-    def _add(self, name, names, combine):
+    def _add_ensemble(self, name, names, combine):
         """A comparison with the ensemble that a function makes of the members' predictions."""
-        taken = [*self.predictions_["estimator"].unique()]
         names = self.list_members() if names is None else list(names)
-        if name in taken:
+        if name in {*self.predictions_["estimator"]}:
             raise ValueError(f"there is an estimator {name!r} already; give another `name`")
-        check_members(self.predictions_, names)
+        _check_members(self.predictions_, names)
         predictions = combine(self.predictions_, names).assign(estimator=name)
-        metrics = self.scores_["metric"].unique()
-        scores = measure(predictions, metrics, self.pos_label_)
+        scores = score_predictions(predictions, self.scores_["metric"].unique(), self.pos_label_)
         return replace(
             self,
             scores_=pd.concat([self.scores_, scores], ignore_index=True),
             predictions_=pd.concat([self.predictions_, predictions], ignore_index=True),
             members_=self.members_ | {name: tuple(names)},
         )
+
+
+def score_predictions(predictions, metrics, pos_label):
+    """Scores of predictions, as tables of :class:`skall.comparison.Comparison` hold both."""
+    classes, columns = list_classes(predictions)
+    rows = []
+    for key, part in predictions.groupby(["estimator", "repeat", "fold"], sort=False):
+        proba = part[columns].to_numpy()
+        labels = classes[proba.argmax(axis=1)]
+        values = compute_metrics(
+            part["y_true"].to_numpy(), labels, proba, classes, pos_label, scoring=metrics
+        )
+        rows += [(*key, metric, value) for metric, value in values.items()]
+    return pd.DataFrame(rows, columns=COLUMNS["scores"])
+
+
+def _check_members(predictions, names):
+    """Raise where estimators cannot form an ensemble."""
+    known = predictions["estimator"].unique().tolist()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"there is no estimator {unknown[0]!r}; there are {known}")
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ValueError(f"an ensemble needs two members or more, each once; got {names}")
+    probabilities = predictions[list_classes(predictions)[1]]
+    missing = predictions["estimator"][probabilities.isna().any(axis=1)].unique()
+    without = [name for name in names if name in missing]
+    if without:
+        raise ValueError(
+            f"{', '.join(map(repr, without))}: no probabilities were stored, because it has no "
+            "predict_proba or failed in a fold; leave it out of `names`"
+        )
+
+
+def _align(predictions, names):
+    """Rows of the first member, and all members' probabilities (n_members, n_rows, n_classes)."""
+    keys = ["repeat", "fold", "sample"]
+    columns = list_classes(predictions)[1]
+    parts = [predictions[predictions["estimator"] == name] for name in names]
+    rows = parts[0].reset_index(drop=True)
+    order = pd.MultiIndex.from_frame(rows[keys])
+    aligned = [part.set_index(keys)[columns].loc[order].to_numpy() for part in parts]
+    return rows, np.stack(aligned)
+
+
+def _vote(predictions, names):
+    """Rows of the first member, with the mean of all members' probabilities."""
+    rows, probabilities = _align(predictions, names)
+    rows[list_classes(rows)[1]] = probabilities.mean(axis=0)
+    return rows
+
+
+def _stack(predictions, names):
+    """Rows of the first member, with probabilities of a regression fitted without the fold."""
+    rows, probabilities = _align(predictions, names)
+    columns = list_classes(rows)[1]
+    # Those of the first class follow from the others.
+    odds = logit(probabilities.clip(SMALLEST, 1 - SMALLEST)[:, :, 1:])
+    features = np.concatenate(odds, axis=1)
+    labels = rows["y_true"].to_numpy()
+    for (repeat, fold), part in rows.groupby(["repeat", "fold"]):
+        tested = rows.index.isin(part.index)
+        others = (rows["repeat"] == repeat) & ~rows["sample"].isin(part["sample"])
+        if part["group"].notna().any():
+            others &= ~rows["group"].isin(part["group"])
+        missing = np.setdiff1d(labels, labels[others]).tolist()
+        if missing:
+            raise ValueError(
+                f"the folds beside repeat {repeat}, fold {fold} have no sample of the class "
+                f"{missing[0]!r} to learn from: stacking needs several folds with every class"
+            )
+        model = LogisticRegression(max_iter=1000).fit(features[others], labels[others])
+        rows.loc[tested, columns] = model.predict_proba(features[tested])
+    return rows

@@ -1,4 +1,4 @@
-"""The estimators of a comparison: those of the user, the baselines, and what they consist of."""
+"""The estimators of a comparison: candidates and baselines, their components, and tuning."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -20,10 +20,12 @@ from skall.classifier.targets import weigh_classes
 from skall.environment.private_names import BaseSearchCV, declares_classifier
 from skall.features.cnn import CNNFeatures
 from skall.features.shortcuts import SHORTCUTS, ShortcutFeatures
+from skall.metrics import scorers
 from skall.network.device import resolve_device
 from skall.network.summary import sketch_network
 from skall.preprocessing import StainNormalizer
 from skall.preprocessing.transformer import ImageTransformer
+from skall.search import make_search
 
 DUMMY = "dummy"
 BASELINES = (DUMMY, *SHORTCUTS)
@@ -32,21 +34,15 @@ BASELINES = (DUMMY, *SHORTCUTS)
 READERS = (CNNClassifier, CNNFeatures, ImageTransformer, StainNormalizer)
 # Most file systems take names of up to 255 bytes.
 MAX_NAME_LENGTH = 200
+# Parameters that cannot be tuned, and why.
+FIXED = {
+    "backbone": "the backbones are what is compared; name each of them",
+    "random_state": "every fold has a seed of its own",
+}
 
 
 def make_baselines(shortcuts):
-    """The baselines that every estimator should beat.
-
-    Parameters
-    ----------
-    shortcuts : bool
-        Add a logistic regression for each of
-        :data:`skall.features.shortcuts.SHORTCUTS`, which need images.
-
-    Returns
-    -------
-    dict of str to classifier
-    """
+    """The baselines that every estimator should beat."""
     baselines = {DUMMY: DummyClassifier(strategy="prior")}
     for kind in SHORTCUTS if shortcuts else ():
         logistic = LogisticRegression(max_iter=1000)
@@ -150,43 +146,21 @@ def _check_names(names):
 
 
 def check_class_weights(candidates, classes):
-    """Raise where the class weights of a network name other classes than those of the data.
-
-    Parameters
-    ----------
-    candidates : dict of str to classifier
-    classes : ndarray of shape (n_classes,)
-    """
+    """Raise where the class weights of a network name other classes than those of the data."""
     for estimator in candidates.values():
         if isinstance(estimator, CNNClassifier):
             weigh_classes(estimator.class_weight, classes, np.arange(len(classes)))
 
 
 def check_networks(candidates):
-    """Raise where a network could not be built, or takes no images of its size.
-
-    Parameters
-    ----------
-    candidates : iterable of classifier
-    """
+    """Raise where a network could not be built, or takes no images of its size."""
     for estimator in candidates:
         if isinstance(estimator, CNNClassifier):
             sketch_network(estimator)
 
 
 def check_stacks(candidates):
-    """Raise for stacks that would put predictions beside images, which no estimator takes.
-
-    Parameters
-    ----------
-    candidates : dict of str to classifier
-        Which are given images.
-
-    Raises
-    ------
-    ValueError
-        That names the estimator.
-    """
+    """Raise for stacks that would put predictions beside images, which no estimator takes."""
     for name, candidate in candidates.items():
         for stack in list_components(candidate, StackingClassifier):
             # A stack whose members read no images comes after a reader.
@@ -199,58 +173,23 @@ def check_stacks(candidates):
 
 
 def list_components(estimator, kinds=object):
-    """An estimator and the values of its parameters, nested ones too, each once.
-
-    Parameters
-    ----------
-    estimator : estimator
-    kinds : type or tuple of type, default=object
-        Only these.
-
-    Returns
-    -------
-    list of object
-    """
+    """An estimator and the values of its parameters, nested ones too, each once."""
     parts = [estimator, *estimator.get_params(deep=True).values()]
     return list({id(part): part for part in parts if isinstance(part, kinds)}.values())
 
 
 def list_networks(estimator):
-    """The classifiers and feature extractors of skall in an estimator.
-
-    Parameters
-    ----------
-    estimator : estimator
-
-    Returns
-    -------
-    list of CNNClassifier or CNNFeatures
-    """
+    """The classifiers and feature extractors of skall in an estimator."""
     return list_components(estimator, (CNNClassifier, CNNFeatures))
 
 
 def list_readers(estimator):
-    """The estimators of skall in an estimator that read images.
-
-    Parameters
-    ----------
-    estimator : estimator
-
-    Returns
-    -------
-    list of estimator
-    """
+    """The estimators of skall in an estimator that read images."""
     return list_components(estimator, READERS)
 
 
 def get_final_estimator(estimator):
-    """The final estimator of a pipeline, or the one that a search has chosen or will fit.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted or not.
-    """
+    """The final estimator of a pipeline, or the one that a search has chosen or will fit."""
     if hasattr(estimator, "best_estimator_"):
         return get_final_estimator(estimator.best_estimator_)
     if isinstance(estimator, BaseSearchCV):
@@ -259,13 +198,7 @@ def get_final_estimator(estimator):
 
 
 def get_search(estimator):
-    """The fitted search that an estimator is, or that a pipeline ends in; None without one.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    """
+    """The fitted search that an estimator is, or that a pipeline ends in; None without one."""
     if hasattr(estimator, "best_params_"):
         return estimator
     return get_search(estimator[-1]) if isinstance(estimator, Pipeline) else None
@@ -273,14 +206,10 @@ def get_search(estimator):
 
 @contextmanager
 def shared_cache(folder, estimator):
-    """Let an estimator use a cache on disk instead of the one of this process.
+    """Let an unfitted estimator use a cache on disk instead of the one of this process.
 
-    Parameters
-    ----------
-    folder : path-like or None
-        None changes nothing.
-    estimator : estimator
-        Unfitted. Its readers of images whose ``memory`` is ``"auto"`` are changed meanwhile.
+    Its readers of images whose ``memory`` is ``"auto"`` are changed meanwhile. Without a folder
+    nothing is.
     """
     readers = [] if folder is None else list_readers(estimator)
     changed = [r for r in readers if isinstance(r.memory, str) and r.memory == "auto"]
@@ -295,3 +224,52 @@ def shared_cache(folder, estimator):
             changed.append(get_final_estimator(estimator))
         for reader in changed:
             reader.set_params(memory="auto")
+
+
+def plan_search(tune, strategy="grid", trials=None, *, by_name, grouped, pos_label):
+    """Arguments of :func:`skall.search.make_search` for every network; None without `tune`.
+
+    `by_name` tells whether the networks were given by name. Raises for parameters that cannot be
+    tuned here, and for a strategy without anything to tune.
+    """
+    if tune is None:
+        if strategy != "grid" or trials is not None:
+            raise ValueError("strategy and trials say how to tune, but there is no tune")
+        return None
+    if not by_name:
+        raise TypeError(
+            "tune is for networks given by name; wrap your own estimators in a search, as "
+            "skall.search.make_search gives"
+        )
+    for parameter, reason in FIXED.items():
+        if parameter in tune:
+            raise ValueError(f"{parameter} cannot be tuned here: {reason}")
+    return {
+        **{"space": tune, "strategy": strategy, "trials": trials, "grouped": grouped},
+        "scoring": scorers(pos_label)["balanced_accuracy"],
+    }
+
+
+def make_estimator(candidate, seed=None, search=None):
+    """A copy of a candidate with the fold's seed, if it takes one, in a search if it is tuned."""
+    estimator = clone(candidate)
+    if seed is not None:
+        estimator.set_params(random_state=seed)
+    if search is None or not isinstance(estimator, CNNClassifier):
+        return estimator
+    return make_search(estimator, random_state=seed, **search)
+
+
+def check_search(search, candidates, folds, y, groups):
+    """Raise where the networks, or the training part of a fold, cannot be searched."""
+    network = next(c for c in candidates.values() if isinstance(c, CNNClassifier))
+    for fold in folds:
+        inner = make_estimator(network, fold.seed, search).cv
+        inner_groups = None if groups is None else groups[fold.train]
+        try:
+            list(inner.split(y[fold.train], y[fold.train], inner_groups))
+        except ValueError as exc:
+            raise ValueError(
+                f"tune is not possible: the training part of {fold.title} cannot be split once "
+                f"more: {exc}"
+            ) from exc

@@ -1,5 +1,6 @@
-"""What a comparison is going to do: checked before anything is trained."""
+"""The plan of a comparison: estimators, folds and settings, checked before anything is trained."""
 
+import os
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -22,32 +23,23 @@ from skall.comparison.description import (
     describe_cv,
     describe_estimators,
     describe_protocol,
+    describe_search,
     find_known_networks,
     make_fingerprint,
 )
 from skall.comparison.estimators import (
     check_class_weights,
     check_networks,
+    check_search,
     check_stacks,
     get_final_estimator,
     make_baselines,
     make_candidates,
+    plan_search,
 )
+from skall.comparison.evaluation import COLUMNS, tabulate_results
 from skall.comparison.results import Comparison
 from skall.comparison.splits import describe_folds, list_leaking_groups, make_folds
-from skall.comparison.tabulation import (
-    count_trials,
-    tabulate_choices,
-    tabulate_failures,
-    tabulate_histories,
-    tabulate_predictions,
-    tabulate_resources,
-    tabulate_samples,
-    tabulate_scores,
-    tabulate_sizes,
-    tabulate_unlearnt,
-)
-from skall.comparison.tuning import check_search, describe_search, plan_search
 from skall.environment.randomness import draw_seed
 from skall.features.shortcuts import find_images
 from skall.metrics import check_scoring_names, resolve_pos_label
@@ -78,11 +70,11 @@ class Plan:
     folds : list of Fold
     n_threads : int
     protocol : dict
-        What JSON holds of how it is done.
+        How the estimators are compared, as JSON can hold it.
     about : dict of str to dict
-        What each estimator is.
-    call : dict
-        The fingerprint of :func:`skall.comparison.description.make_fingerprint`.
+        See :func:`skall.comparison.description.describe_estimators`.
+    fingerprint : dict
+        See :func:`skall.comparison.description.make_fingerprint`.
     """
 
     X: object
@@ -100,11 +92,11 @@ class Plan:
     n_threads: int
     protocol: dict
     about: dict
-    call: dict
+    fingerprint: dict
 
     @property
     def notes(self):
-        """What is to be known before anything is trained, in sentences."""
+        """Warnings about the samples and folds, in sentences."""
         return self.protocol["notes"]
 
     @property
@@ -114,12 +106,12 @@ class Plan:
 
     @property
     def shared(self):
-        """The arguments of :func:`skall.comparison.evaluation.evaluate_fold` that all have."""
+        """The arguments of ``evaluate_fold`` that all jobs share."""
         names = ("X", "y", "groups", "classes", "pos_label", "scoring", "n_threads")
         return {name: getattr(self, name) for name in names}
 
-    def pick_seed(self, name, fold):
-        """The fold's seed for what was given by name; the baselines of shortcuts take none."""
+    def get_seed(self, name, fold):
+        """The fold's seed for estimators given by name; None for others and for shortcuts."""
         takes_one = self.by_name and hasattr(self.candidates[name], "random_state")
         return fold.seed if takes_one else None
 
@@ -133,38 +125,33 @@ class Plan:
             check_savable(get_final_estimator(self.candidates[name]))
 
     def check_pixels(self, memory):
-        """Raise where an image is damaged; what shortcuts are measured meanwhile is kept."""
+        """Raise where an image is damaged."""
         check_pixels(self.images, self.sizes, self.candidates, memory)
 
     def assemble(self, results):
-        """The comparison of what :attr:`jobs` gave.
-
-        Parameters
-        ----------
-        results : list of dict
-
-        Returns
-        -------
-        Comparison
-        """
+        """The comparison with the results of all jobs, in their order."""
         rows = [(*job, result) for job, result in zip(self.jobs, results, strict=True)]
         rows.sort(key=lambda row: list(self.candidates).index(row[0]))
+        sizes = [(f.repeat, f.fold, len(f.train), len(f.test)) for f in self.folds]
         return Comparison(
-            tabulate_scores(rows),
-            tabulate_predictions(rows, self.y, self.groups, self.classes),
-            self.pos_label,
-            tabulate_choices(rows),
-            count_trials(rows),
-            history_=tabulate_histories(rows),
-            failures_=tabulate_failures(rows),
-            unlearnt_=tabulate_unlearnt(rows),
-            resources_=tabulate_resources(rows),
-            folds_=tabulate_sizes(self.folds),
-            samples_=tabulate_samples(self.y, self.groups, self.images, self.sizes),
+            **tabulate_results(rows, self.y, self.groups, self.classes),
+            pos_label_=self.pos_label,
+            folds_=pd.DataFrame(sizes, columns=COLUMNS["folds"]),
+            samples_=self._tabulate_samples(),
             estimators_=self.about,
             protocol_=describe_protocol(**self.protocol),
             images_=self.images,
         )
+
+    def _tabulate_samples(self):
+        """File, size, group and label of each sample."""
+        table = pd.DataFrame({"sample": np.arange(len(self.y))})
+        paths = getattr(self.images, "paths", None)
+        table["file"] = None if paths is None else [os.path.abspath(path) for path in paths]
+        table[["height", "width"]] = self.sizes
+        table["group"] = self.groups
+        table["y_true"] = self.y
+        return table
 
 
 def make_plan(
@@ -185,17 +172,17 @@ def make_plan(
     trials,
     random_state,
     params,
-    remembered,
+    earlier,
 ):
-    """Check what a comparison was asked for.
+    """Check the arguments of a comparison, and make everything that it needs.
 
     Parameters
     ----------
     estimators ... params
         As in :func:`skall.compare`.
-    remembered : dict
-        The fingerprint of the comparison that goes on, which gives its seed, its threads, and what
-        is known of its networks.
+    earlier : dict
+        The fingerprint of the comparison that is resumed, if any: with its seed, its threads, and
+        the descriptions of its networks.
 
     Returns
     -------
@@ -204,17 +191,17 @@ def make_plan(
     y, groups, classes = _check_samples(X, y, groups)
     pos_label = resolve_pos_label(classes, pos_label)
     scoring = check_scoring_names(scoring)
-    seed = _pick_seed(random_state, remembered)
-    n_threads = remembered.get("threads", torch.get_num_threads())
+    seed = _choose_seed(random_state, earlier)
+    n_threads = earlier.get("threads", torch.get_num_threads())
     images = find_images(X)
-    beaten = make_baselines(shortcuts=images is not None) if baselines else {}
-    candidates, by_name = make_candidates(estimators, beaten, params)
+    baselines = make_baselines(shortcuts=images is not None) if baselines else {}
+    candidates, by_name = make_candidates(estimators, baselines, params)
     check_class_weights(candidates, classes)
     if images is not None:
         check_stacks(candidates)
     candidates, depth = share_depth(candidates, depth)
     images = images if depth is None else find_images(X, depth)
-    known = find_known_networks(candidates, by_name, remembered)
+    known = find_known_networks(candidates, by_name, earlier)
     check_networks(candidates[name] for name in candidates if name not in known)
     sizes = measure_images(images, len(y), candidates)
     options = {"cv": cv, "repeats": repeats, "seed": seed}
@@ -232,7 +219,7 @@ def make_plan(
     settings = {"seed": seed, "threads": n_threads, "scoring": list(scoring)}
     settings |= {"positive class": str(pos_label), **describe_search(search)}
     settings |= {} if depth is None else {"depth": depth}
-    dealt = {
+    described_folds = {
         "cv": describe_cv(cv, groups is not None, any(fold.by_group for fold in folds)),
         "repeats": int(repeats),
         "seeds": list({fold.repeat: fold.seed for fold in folds}.values()),
@@ -256,9 +243,11 @@ def make_plan(
         search=search,
         folds=folds,
         n_threads=n_threads,
-        protocol=dealt | settings,
-        about=describe_estimators(candidates, beaten, len(classes), known),
-        call=make_fingerprint(candidates, X, y, groups, folds, images, by_name=by_name, **settings),
+        protocol=described_folds | settings,
+        about=describe_estimators(candidates, baselines, len(classes), known),
+        fingerprint=make_fingerprint(
+            candidates, X, y, groups, folds, images, by_name=by_name, **settings
+        ),
     )
 
 
@@ -275,11 +264,12 @@ def _check_samples(X, y, groups):
     return y, groups, np.unique(y)
 
 
-def _pick_seed(random_state, remembered):
+def _choose_seed(random_state, earlier):
+    """The seed that was given, that of an earlier call, or a new one."""
     if isinstance(random_state, Integral):
         if not 0 <= random_state < 2**32:
             raise ValueError(f"random_state must be from 0 to 2 ** 32 - 1, got {random_state}")
         return int(random_state)
-    if random_state is None and "seed" in remembered:
-        return remembered["seed"]
+    if random_state is None and "seed" in earlier:
+        return earlier["seed"]
     return draw_seed(random_state)

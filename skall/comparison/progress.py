@@ -1,4 +1,4 @@
-"""How far a comparison is: bars of folds, estimators and epochs with the time left."""
+"""Progress bars of folds, estimators and epochs with the time left."""
 
 from collections import Counter
 
@@ -26,22 +26,23 @@ class Progress:
     """
 
     def __init__(self, jobs, done, verbose):
-        self._missing = Counter(_key(fold) for _, fold in jobs)
-        self._missing.subtract(_key(fold) for _, fold in done)
-        hidden = {"disable": not verbose, "dynamic_ncols": True}
-        self._folds = tqdm(total=len(self._missing), desc="folds", position=0, **hidden)
-        self._folds.update(sum(count == 0 for count in self._missing.values()))
+        self._unfinished = Counter(_key(fold) for _, fold in jobs)
+        self._unfinished.subtract(_key(fold) for _, fold in done)
+        options = {"disable": not verbose, "dynamic_ncols": True}
+        n_finished = sum(count == 0 for count in self._unfinished.values())
+        self._folds = tqdm(total=len(self._unfinished), desc="folds", position=0, **options)
+        self._folds.update(n_finished)
         self._fits = tqdm(
-            total=len(jobs), initial=len(done), desc="estimators", position=1, **hidden
+            total=len(jobs), initial=len(done), desc="estimators", position=1, **options
         )
         self.watcher = EpochWatcher(2) if verbose else None
 
     def update(self, name, fold):
         """Count an estimator on a fold as finished."""
-        self._missing[_key(fold)] -= 1
+        self._unfinished[_key(fold)] -= 1
         self._fits.set_postfix_str(f"{name}, {fold.title}", refresh=False)
         self._fits.update()
-        if not self._missing[_key(fold)]:
+        if not self._unfinished[_key(fold)]:
             self._folds.update()
 
     def __enter__(self):
@@ -72,7 +73,7 @@ class EpochWatcher:
         self._bar = None
 
     def setup(self, estimator, context):
-        """Begin a bar with as many epochs as there may be."""
+        """Begin a bar with the largest possible number of epochs."""
         if self.position is not None:
             self.close()
             name = getattr(estimator, "backbone", type(estimator).__name__)
@@ -83,19 +84,19 @@ class EpochWatcher:
             )
 
     def on_fit_task_begin(self, estimator, context):
-        """Nothing is to be shown yet."""
+        """Show nothing yet."""
 
     def on_fit_task_end(self, estimator, context):
-        """Count an epoch, which is what `fit` consists of."""
+        """Count an epoch; these are the innermost tasks of `fit`."""
         if self._bar is not None and context.parent is not None and context.max_subtasks == 0:
             self._bar.update()
 
     def teardown(self, estimator, context):
-        """Take the bar away."""
+        """Remove the bar."""
         self.close()
 
     def close(self):
-        """Take the bar away, if there is one."""
+        """Remove the bar, if there is one."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -106,13 +107,6 @@ class EpochWatcher:
 
 
 def watch(network, watcher):
-    """Have a network's epochs shown, beside the callbacks that it has.
-
-    Parameters
-    ----------
-    network : estimator
-        Nothing happens where it does not support :mod:`sklearn.callback`.
-    watcher : EpochWatcher
-    """
+    """Add a watcher to the callbacks of a network, if it supports :mod:`sklearn.callback`."""
     if hasattr(network, "set_callbacks"):
         network.set_callbacks(*get_callbacks(network), watcher)

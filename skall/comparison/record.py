@@ -60,21 +60,10 @@ class Record:
             yield
 
     def begin(self, fingerprint, estimators):
-        """Store the fingerprint of a comparison, which may add estimators to those of before.
+        """Store the fingerprint of a comparison, and the networks that `estimators` describe.
 
-        Results of estimators that are not compared now stay for a later call.
-
-        Parameters
-        ----------
-        fingerprint : dict
-            See :func:`skall.comparison.description.make_fingerprint`.
-        estimators : dict of str to dict
-            See :func:`skall.comparison.description.describe_estimators`.
-
-        Raises
-        ------
-        ValueError
-            If the folder holds another comparison; the message says what differs.
+        A comparison may add estimators to those of before, whose results stay for a later call.
+        Raises ValueError if the folder holds another comparison; the message says what differs.
         """
         if not any(self.folder.glob("folds/*/*.json")):
             self.earlier = None
@@ -116,13 +105,7 @@ class Record:
         return self.folder / "folds" / quote(name, safe="") / f"{fold.repeat}-{fold.fold}.json"
 
     def read(self, name, fold, has_network=False):
-        """That result, or None before it is finished, with its network where weights are kept.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged.
-        """
+        """That result, or None before it is finished, with its network where weights are kept."""
         if self.earlier is None or name not in self.earlier["estimators"]:
             return None
         path = self.path(name, fold)
@@ -141,10 +124,7 @@ class Record:
     def write(self, name, fold, result, fitted=None):
         """Store that result, and where weights are kept the fitted estimator, if it is a network.
 
-        Raises
-        ------
-        RuntimeError
-            If the process that began no longer has the lock.
+        Raises RuntimeError if the process that began no longer has the lock.
         """
         if not self._lock.is_acquired():
             raise RuntimeError(
@@ -160,12 +140,7 @@ class Record:
         write_json(path, result)
 
     def write_outputs(self, comparison):
-        """Write tables, figures and page, unless they are there and unchanged.
-
-        Parameters
-        ----------
-        comparison : Comparison
-        """
+        """Write tables, figures and page, unless they are there and unchanged."""
         content = comparison.digest()
         written = _read_json(self._written)
         if written is None or written != {"content": content, "files": self._list_outputs()}:
@@ -226,13 +201,7 @@ class Lock:
 
     @contextmanager
     def acquire(self):
-        """Keep every other process out while the context lasts.
-
-        Raises
-        ------
-        ValueError
-            If another process that may still run has the lock; the message says which.
-        """
+        """Keep other processes out meanwhile; ValueError if one that may still run has the lock."""
         content = json.dumps(_describe_process())
         _make_lock(self.path, content)
         self._content = content

@@ -1,42 +1,36 @@
-"""What a comparison found: tables, tests, ensembles, files."""
+"""The results of a comparison: tables, tests, sentences, files."""
 
-import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from shutil import get_terminal_size
 
-import joblib
-import numpy as np
 import pandas as pd
 
-from skall.comparison.answers import answer
-from skall.comparison.budgets import flag_budgets, tabulate_budgets
-from skall.comparison.conclusions import conclude, describe_differences
+from skall.comparison.answers import conclude, describe_differences, summarise
+from skall.comparison.costs import tabulate_budgets
 from skall.comparison.ensembles import Ensembles
 from skall.comparison.estimators import BASELINES
-from skall.comparison.failures import flag_failures, flag_unlearnt
-from skall.comparison.missing import describe_missing
-from skall.comparison.plotting import Plots
-from skall.comparison.storage import read_tables, write_tables
-from skall.comparison.tabulation import (
-    CHOICES,
-    EPOCH,
-    FAILURE,
-    FOLD,
-    RESOURCES,
-    SAMPLE,
-    UNLEARNT,
+from skall.comparison.evaluation import COLUMNS
+from skall.comparison.flags import list_flags
+from skall.comparison.plots import Plots
+from skall.comparison.storage import (
+    convert_to_dict,
+    hash_contents,
+    read_tables,
+    write_tables,
 )
-from skall.displays.figures import draw_folds
-from skall.displays.style import style_estimators
 from skall.metrics import LOWER_IS_BETTER
 from skall.metrics.names import describe_metric
+from skall.report import write_report
 from skall.statistics import average_test_ratio, test_estimators
 from skall.statistics.held_out import choose_metric
 from skall.statistics.intervals import tabulate_intervals
 from skall.statistics.left_out import HeldOut
 from skall.statistics.sentences import write_spread
+
+# Tables without rows, the defaults of attributes.
+_EMPTY = {name: partial(pd.DataFrame, columns=columns) for name, columns in COLUMNS.items()}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,10 +49,10 @@ class Comparison(Plots, Ensembles):
         The positive class; None for more than two classes.
     best_params_ : DataFrame
         What searches chose in each fold, columns ``estimator, repeat, fold, parameter, value``.
-        Of a value that JSON cannot hold it is the name.
+        Values that JSON cannot hold are named.
     trials_ : dict of str to int
         How many combinations of parameters each estimator tried in each fold, the largest number
-        where that differs; 1 where nothing was tuned. Unequal numbers are unequal chances.
+        where that differs; 1 where nothing was tuned.
     members_ : dict of str to tuple of str
         The estimators that each ensemble of :meth:`vote` or :meth:`stack` is made of.
     history_ : DataFrame
@@ -66,47 +60,47 @@ class Comparison(Plots, Ensembles):
         what the network's ``history_frame_`` holds besides. Empty where nothing learns in epochs.
     resources_ : DataFrame
         One row per estimator and fold, columns ``estimator, repeat, fold, fit_seconds,
-        shared_seconds, predict_ms, peak_memory``: what they are,
-        :func:`skall.comparison.budgets.tabulate_budgets` says.
+        shared_seconds, predict_ms, peak_memory``, see
+        :func:`skall.comparison.costs.tabulate_budgets`.
     folds_ : DataFrame
         One row per fold, columns ``repeat, fold, n_train, n_test``: the numbers of samples that
-        train and test there, which the corrected t interval and tests take their ratio from.
+        train and test there, whose ratio the corrected t interval and tests use.
     failures_ : DataFrame
         One row per fold in which an estimator raised, columns ``estimator, repeat, fold, error``.
         Its metrics and probabilities are NaN there, and its means leave the fold out.
     unlearnt_ : DataFrame
-        One row per class that an estimator has not learnt in a fold, because its training part (or
-        what a sampler has left of it) has no sample of it, columns ``estimator, repeat, fold,
+        One row per class that an estimator has not learnt in a fold, because the training part
+        (after a sampler, if there is one) has no sample of it, columns ``estimator, repeat, fold,
         label``. The class's probability is 0 there.
     samples_ : DataFrame
         One row per sample, columns ``sample, file, height, width, group, y_true``; `file` is
         absolute, height and width are the image's in pixels.
     estimators_ : dict of str to dict
-        What each estimator is: ``class, baseline, params, network``.
+        Of each estimator ``class, baseline, steps, params, network``.
     protocol_ : dict
         How they were compared: folds, seeds, metrics, versions of packages, machine.
     images_ : Images or None
-        The images, where they are at hand; not written to files.
+        The images, where they are available; not written to files.
     """
 
     scores_: pd.DataFrame
     predictions_: pd.DataFrame
     pos_label_: object
-    best_params_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=CHOICES))
+    best_params_: pd.DataFrame = field(default_factory=_EMPTY["best_params"])
     trials_: dict = field(default_factory=dict)
     members_: dict = field(default_factory=dict)
-    history_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=EPOCH))
-    resources_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=RESOURCES))
-    folds_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=FOLD))
-    failures_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=FAILURE))
-    unlearnt_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=UNLEARNT))
-    samples_: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SAMPLE))
+    history_: pd.DataFrame = field(default_factory=_EMPTY["history"])
+    resources_: pd.DataFrame = field(default_factory=_EMPTY["resources"])
+    folds_: pd.DataFrame = field(default_factory=_EMPTY["folds"])
+    failures_: pd.DataFrame = field(default_factory=_EMPTY["failures"])
+    unlearnt_: pd.DataFrame = field(default_factory=_EMPTY["unlearnt"])
+    samples_: pd.DataFrame = field(default_factory=_EMPTY["samples"])
     estimators_: dict = field(default_factory=dict)
     protocol_: dict = field(default_factory=dict)
     images_: object = None
 
     def split_names(self):
-        """The names of the estimators, and of the baselines that they are to beat.
+        """The names of the estimators, and of the baselines that they should beat.
 
         Returns
         -------
@@ -121,7 +115,7 @@ class Comparison(Plots, Ensembles):
         return [name for name in names if name not in baselines], baselines
 
     def table(self, alpha=0.05):
-        """Every metric with its spread and interval, the best estimator first, and what is real.
+        """Every metric with its spread and interval, and conclusions, the best estimator first.
 
         Parameters
         ----------
@@ -137,7 +131,7 @@ class Comparison(Plots, Ensembles):
             :meth:`intervals`). A fold where a metric is NaN is left out of it. Then ``trainable``,
             ``epochs``, ``trials`` and ``fit_seconds`` of :meth:`budgets`, and ``conclusion``, which
             says in words which differences are real, by :meth:`test` of the metric that the table
-            is sorted by: balanced_accuracy, or the first where that was not asked for.
+            is sorted by: balanced_accuracy, or the first where that was not computed.
         """
         by_metric = self.scores_.groupby(["metric", "estimator"], sort=False)["value"]
         spread, columns = by_metric.std(), {}
@@ -154,7 +148,7 @@ class Comparison(Plots, Ensembles):
         return table.assign(conclusion=pd.Series(conclude(self, main, alpha)))
 
     def summary(self, alpha=0.05):
-        """The three answers that a reader wants first, in plain sentences.
+        """Answers to the three questions of most readers, in sentences.
 
         Parameters
         ----------
@@ -164,12 +158,12 @@ class Comparison(Plots, Ensembles):
         Returns
         -------
         dict of str to list of str
-            ``"best"``: which estimators are best, and whether they are told apart;
+            ``"best"``: which estimators are best, and which differences are real;
             ``"shortcuts"``: whether any beats the best shortcut, as mean colour alone, in ROC AUC
-            and in the main metric (empty without such baselines); ``"patients"``: how many
-            patients and cells of each class stand behind it.
+            and in the main metric (empty without such baselines); ``"patients"``: the numbers of
+            patients and cells of each class.
         """
-        return answer(self, alpha)
+        return summarise(self, alpha)
 
     def differences(self, metric=None, alpha=0.05):
         """Say which differences are real: among the estimators, and against the baselines.
@@ -210,51 +204,27 @@ class Comparison(Plots, Ensembles):
         )
 
     def budgets(self):
-        """What each estimator was given and took.
+        """The size, training and cost of each estimator.
 
         Returns
         -------
         DataFrame
             Indexed by estimator, columns ``trainable, non_trainable, macs, image_size, epochs,
             trials, fit_seconds, shared_seconds, predict_ms, peak_memory``; see
-            :func:`skall.comparison.budgets.tabulate_budgets`.
+            :func:`skall.comparison.costs.tabulate_budgets`.
         """
         return tabulate_budgets(self)
 
     def flags(self):
-        """Everything that a reader of the comparison must beware of.
+        """Everything that limits the comparison.
 
         Returns
         -------
         list of str
-            Sentences: what was found when the folds were made, estimators that failed or have not
-            learnt a class, metrics without a value, and unequal budgets (sizes, epochs, trials).
+            Sentences: on the samples and folds, estimators that failed or have not learnt a class,
+            metrics without a value, and unequal budgets (sizes, epochs, trials).
         """
-        notes = self.protocol_.get("notes", [])
-        failed = flag_failures(self) + flag_unlearnt(self)
-        return [*notes, *failed, *describe_missing(self), *flag_budgets(self)]
-
-    def plot_accuracy(self, ax=None):
-        """Bars of the mean accuracy with a point for each fold.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default, which ``ax.figure.savefig`` saves.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-
-        Raises
-        ------
-        ValueError
-            If the accuracy was not among the metrics.
-        """
-        if "accuracy" not in set(self.scores_["metric"]):
-            raise ValueError("the accuracy was not computed; add 'accuracy' to `scoring`")
-        styles = style_estimators(self)
-        return draw_folds(self.scores_, "accuracy", self.split_names()[1], styles, ax)
+        return [*self.protocol_.get("notes", []), *list_flags(self)]
 
     def test(
         self,
@@ -277,7 +247,8 @@ class Comparison(Plots, Ensembles):
             :func:`skall.statistics.patient_t_test`, which simulations have chosen; or
             ``"corrected_t"``, over folds, where an estimator gives no probabilities.
         names : iterable of str, optional
-            The estimators to test; by default all but baselines. Each more weakens the others.
+            The estimators to test; by default all but baselines. Each more makes the others less
+            powerful.
         references : iterable of str, optional
             Some of them: test only pairs of one of these and one of the others.
         rope : float, optional
@@ -304,14 +275,17 @@ class Comparison(Plots, Ensembles):
         return test_estimators(
             self.scores_[self.scores_["estimator"].isin(names)],
             self.predictions_[self.predictions_["estimator"].isin(names)],
-            **{"metric": metric, "method": method, "references": references},
-            **{"rope": rope, "alpha": alpha},
+            metric=metric,
+            method=method,
+            references=references,
+            rope=rope,
+            alpha=alpha,
             **self._known,
         )
 
     @cached_property
     def _known(self):
-        """What tests and intervals need besides: metrics without each patient are found once."""
+        """Further arguments of tests and intervals, computed once."""
         known = {"pos_label": self.pos_label_, "test_ratio": average_test_ratio(self.folds_)}
         return known | {"held_out": HeldOut(self.scores_, self.predictions_, **known)}
 
@@ -336,9 +310,6 @@ class Comparison(Plots, Ensembles):
         ValueError
             If the path does not end in ``.html``.
         """
-        # Here, because drawing and templates are needed by nothing else.
-        from skall.report import write_report
-
         return write_report(self, path)
 
     def write(self, folder):
@@ -356,28 +327,17 @@ class Comparison(Plots, Ensembles):
         self.report(Path(folder) / "report.html")
 
     def digest(self):
-        """A text that is another one where anything differs that is written to files.
+        """A text that changes with anything that is written to files.
 
         Returns
         -------
         str
         """
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        parts["protocol_"] = {k: v for k, v in self.protocol_.items() if k != "finished"}
-        # Those in files are in `samples_`, and what was compared decides the others.
-        del parts["images_"]
-        return joblib.hash(
-            {
-                name: part.to_csv() if isinstance(part, pd.DataFrame) else json.dumps(part)
-                for name, part in parts.items()
-                if name != "pos_label_"
-            }
-            | {"pos_label_": str(self.pos_label_)}
-        )
+        return hash_contents(self)
 
     @classmethod
     def read(cls, folder):
-        """What :meth:`write`, or :func:`compare` with ``out=``, has left in a folder.
+        """Read what :meth:`write`, or :func:`compare` with ``out=``, has written to a folder.
 
         Parameters
         ----------
@@ -395,7 +355,7 @@ class Comparison(Plots, Ensembles):
         return cls(**read_tables(folder))
 
     def to_dict(self):
-        """What :meth:`table` holds and the folds' values, as JSON can hold it.
+        """The metrics and conclusions of :meth:`table` and the values of the folds, for JSON.
 
         Returns
         -------
@@ -404,24 +364,7 @@ class Comparison(Plots, Ensembles):
             "folds": [float, ...]}, ..., "conclusion": str}}`` in the order of :meth:`table`; None
             stands for NaN.
         """
-        table = self.table()
-        folds = self.scores_.groupby(["estimator", "metric"])["value"].agg(list)
-        metrics = self.scores_["metric"].unique()
-        parts = {"mean": "", "std": "_std", "low": "_low", "high": "_high"}
-        return {
-            name: {
-                metric: {
-                    **{
-                        part: _none_if_nan(row[f"{metric}{suffix}"])
-                        for part, suffix in parts.items()
-                    },
-                    "folds": [_none_if_nan(value) for value in folds[name, metric]],
-                }
-                for metric in metrics
-            }
-            | {"conclusion": row["conclusion"]}
-            for name, row in table.iterrows()
-        }
+        return convert_to_dict(self)
 
     def __repr__(self):
         table, metrics = self.table(), self.scores_["metric"].unique()
@@ -433,7 +376,3 @@ class Comparison(Plots, Ensembles):
         text = frame.to_string(line_width=get_terminal_size((100, 24)).columns)
         answers = [sentence for part in self.summary().values() for sentence in part]
         return "\n".join([*answers, *self.flags(), "", text])
-
-
-def _none_if_nan(value):
-    return None if np.isnan(value) else float(value)

@@ -100,19 +100,7 @@ class MissingClassError(ValueError):
 
 
 def derive_seed(seed, repeat):
-    """The seed of a repeat: `seed` itself for the first, so that plain scikit-learn can redo it.
-
-    Parameters
-    ----------
-    seed : int
-    repeat : int
-        From 0.
-
-    Returns
-    -------
-    int
-        For the later repeats ``numpy.random.SeedSequence([seed, repeat]).generate_state(1)[0]``.
-    """
+    """The seed of a repeat: `seed` itself for the first, so that plain scikit-learn can redo it."""
     if repeat == 0:
         return seed
     return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
@@ -259,34 +247,14 @@ def _check_classes(folds, y, groups, cv, seeds, allowed):
 
 
 def list_leaking_groups(folds, groups):
-    """The groups that are on both sides of a split.
-
-    Parameters
-    ----------
-    folds : list of Fold
-    groups : ndarray of shape (n_samples,)
-
-    Returns
-    -------
-    list
-    """
+    """The groups that are on both sides of a split."""
     codes, names = pd.factorize(groups)
     shared = [np.intersect1d(codes[fold.train], codes[fold.test]) for fold in folds]
     return names[np.unique(np.concatenate(shared))].tolist()
 
 
 def describe_folds(folds, y):
-    """Sentences on folds that lack a class, or are not those that the seeds of repeats give.
-
-    Parameters
-    ----------
-    folds : list of Fold
-    y : ndarray of shape (n_samples,)
-
-    Returns
-    -------
-    list of str
-    """
+    """Sentences on folds that lack a class, or are not those that the seeds of repeats give."""
     missing, parts = _list_missing_classes(folds, y), []
     for name in ("training", "test"):
         found = [(fold.title, label) for part, fold, label in missing if part == name]

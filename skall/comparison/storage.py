@@ -1,9 +1,11 @@
-"""A comparison as files: CSV tables, and JSON for the rest."""
+"""The results of a comparison as files: CSV tables, images, and JSON for the rest."""
 
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -14,23 +16,22 @@ from skall.images.rows import FileImages
 from skall.persistence.files import write_csv, write_file, write_json
 
 TABLES = ("scores", "predictions", "folds", "samples", "history", "resources")
-# Files of these are there where they have rows.
+# Written where they have rows.
 OPTIONAL = ("failures", "unlearnt", "best_params")
 TEXTS = ("estimator", "metric", "group", "y_true", "file", "error", "label")
-WHOLE = ("repeat", "fold", "n_train", "n_test", "sample", "epoch")
+INTEGERS = ("repeat", "fold", "n_train", "n_test", "sample", "epoch")
 ABOUT = "protocol.json"
 
 
-class CellFiles:
-    """Images of a comparison that was read from files.
+class StoredImages:
+    """The images of a comparison that was read from its folder.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Of the comparison.
     files : sequence of str
-        One per sample; relative to the folder where the comparison has written them itself, and
-        NaN where there is none.
+        One per sample; relative to the folder for images that were given as arrays and stored
+        there, and None for those that were not stored.
     depth : int, optional
         As in :func:`skall.compare`.
     """
@@ -44,7 +45,7 @@ class CellFiles:
         return len(self.files)
 
     def open(self, sample):
-        """One image as RGB; an error that names the file where it is not there."""
+        """One image as RGB; an error names the file if it does not exist."""
         file = self.files[sample]
         if not isinstance(file, str):
             raise FileNotFoundError(f"the image of sample {sample} was not stored")
@@ -52,18 +53,12 @@ class CellFiles:
 
 
 def write_tables(comparison, folder):
-    """Write ``scores.csv``, ``predictions.csv``, ``table.csv``, ``accuracy.png`` and the rest.
-
-    Parameters
-    ----------
-    comparison : Comparison
-    folder : path-like
-    """
+    """Write all files of a comparison but the report."""
     folder = Path(folder)
     tables = {name: getattr(comparison, f"{name}_") for name in TABLES}
-    # First, and written last: without it the folder holds no whole comparison.
+    # Removed first and written last: without it the folder has no complete comparison.
     (folder / ABOUT).unlink(missing_ok=True)
-    tables["samples"] = _keep_cells(comparison, folder)
+    tables["samples"] = _store_images(comparison, folder)
     for name in OPTIONAL:
         table = getattr(comparison, f"{name}_")
         if len(table):
@@ -90,8 +85,8 @@ def write_tables(comparison, folder):
     write_json(folder / ABOUT, about, indent=1)
 
 
-def _keep_cells(comparison, folder):
-    """The samples, with files for the cells of the gallery that have none of their own."""
+def _store_images(comparison, folder):
+    """Store the gallery's images that have no files; the table of samples with their files."""
     samples, images = comparison.samples_.copy(), comparison.images_
     names = list_with_probabilities(comparison.predictions_, comparison.split_names()[0])
     if images is None or not len(samples) or not names:
@@ -104,7 +99,7 @@ def _keep_cells(comparison, folder):
         try:
             picture = images.open(sample)
         except (OSError, ValueError):
-            # Of a comparison that was read from a folder: no longer there, or never stored.
+            # Of a comparison that was read from a folder: removed since, or never stored.
             continue
         files[sample] = f"cells/{sample}.png"
         write_file(folder / files[sample], lambda path, p=picture: p.save(path, format="png"))
@@ -112,22 +107,9 @@ def _keep_cells(comparison, folder):
 
 
 def read_tables(folder):
-    """The attributes of a comparison that :func:`write_tables` wrote, by name.
+    """The attributes of the comparison that :func:`write_tables` wrote, by name.
 
-    Parameters
-    ----------
-    folder : path-like
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no finished comparison.
-    ValueError
-        If a file is damaged.
+    Raises FileNotFoundError if there is no finished comparison, ValueError if a file is damaged.
     """
     folder = Path(folder)
     _check_finished(folder)
@@ -139,14 +121,14 @@ def read_tables(folder):
                 tables[name] = _read_table(folder / f"{name}.csv", about)
         if about["best_params"]:
             tables["best_params"] = pd.DataFrame(about["best_params"], dtype=object)
+        files, depth = tables["samples"]["file"], about["protocol"].get("depth")
+        has_images = files.notna().any()
         return {
             **{f"{name}_": table for name, table in tables.items()},
             "pos_label_": about["pos_label"],
             "members_": {name: tuple(names) for name, names in about["members"].items()},
             **{f"{key}_": about[key] for key in ("trials", "estimators", "protocol")},
-            "images_": _find_cells(
-                folder, tables["samples"]["file"], about["protocol"].get("depth")
-            ),
+            "images_": StoredImages(folder, files.tolist(), depth) if has_images else None,
         }
     except FileNotFoundError as exc:
         raise ValueError(
@@ -159,11 +141,6 @@ def read_tables(folder):
             f"the comparison in {str(folder)!r} is damaged ({type(exc).__name__}: {exc}); repeat "
             "the call or command that made it: finished folds are not computed again"
         ) from exc
-
-
-def _find_cells(folder, files, depth):
-    """The images, where any of them is in a file."""
-    return CellFiles(folder, files.tolist(), depth) if files.notna().any() else None
 
 
 def _check_finished(folder):
@@ -186,7 +163,7 @@ def _read_table(path, about):
     options = {"keep_default_na": False, "encoding_errors": "surrogateescape"}
     table = pd.read_csv(path, dtype=str, **options).astype(object)
     for column in table.columns.difference(TEXTS):
-        kind = int if column in WHOLE else float
+        kind = int if column in INTEGERS else float
         table[column] = [kind(text) if text else np.nan for text in table[column]]
     for column, values in (("y_true", "labels"), ("label", "labels"), ("group", "groups")):
         if column in table:
@@ -203,3 +180,42 @@ def _list_plain(values):
 
 def _make_plain(value):
     return value.item() if isinstance(value, np.generic) else value
+
+
+def hash_contents(comparison):
+    """A text that changes with anything that is written to files."""
+    parts = {field.name: getattr(comparison, field.name) for field in fields(comparison)}
+    parts["protocol_"] = {k: v for k, v in comparison.protocol_.items() if k != "finished"}
+    # Files are in `samples_`, and arrays in the fingerprint of the comparison.
+    del parts["images_"]
+    return joblib.hash(
+        {
+            name: part.to_csv() if isinstance(part, pd.DataFrame) else json.dumps(part)
+            for name, part in parts.items()
+            if name != "pos_label_"
+        }
+        | {"pos_label_": str(comparison.pos_label_)}
+    )
+
+
+def convert_to_dict(comparison):
+    """The metrics, the conclusions and the values of the folds, see :meth:`Comparison.to_dict`."""
+    table = comparison.table()
+    folds = comparison.scores_.groupby(["estimator", "metric"])["value"].agg(list)
+    metrics = comparison.scores_["metric"].unique()
+    parts = {"mean": "", "std": "_std", "low": "_low", "high": "_high"}
+    return {
+        name: {
+            metric: {
+                **{part: _none_if_nan(row[f"{metric}{suffix}"]) for part, suffix in parts.items()},
+                "folds": [_none_if_nan(value) for value in folds[name, metric]],
+            }
+            for metric in metrics
+        }
+        | {"conclusion": row["conclusion"]}
+        for name, row in table.iterrows()
+    }
+
+
+def _none_if_nan(value):
+    return None if np.isnan(value) else float(value)

@@ -1,4 +1,4 @@
-"""A comparison as runs of MLflow: one for the call, and under it one for each fold."""
+"""A comparison as runs of MLflow: one for the call, with a child run for each job."""
 
 import math
 import re
@@ -8,39 +8,21 @@ from pathlib import Path
 
 import joblib
 
+from skall.comparison.description import make_prefix
 from skall.environment.extras import import_extra
 from skall.environment.private_names import find_experiment
 
 TRACKERS = ("mlflow",)
 
-# Characters that every store of MLflow 3 takes (mlflow.utils.validation).
+# Characters that every store of MLflow 3 accepts (mlflow.utils.validation).
 _NAME_LENGTH = 250
 _VALUE_LENGTH = 6000
 
 
 def make_tracker(tracking):
-    """What logs a comparison elsewhere than in its folder.
+    """The tracker that logs a comparison, or None.
 
-    Parameters
-    ----------
-    tracking : {None, "mlflow"}
-
-    Returns
-    -------
-    MlflowTracker or None
-
-    Raises
-    ------
-    ValueError
-        For anything else.
-    ImportError
-        Where a package is missing; the message says how to install it.
-
-    Examples
-    --------
-    >>> make_tracker("wandb")
-    Traceback (most recent call last):
-    ValueError: tracking must be None or 'mlflow', got 'wandb'
+    Raises ImportError where a package is missing; the message says how to install it.
     """
     if tracking is None:
         return None
@@ -49,7 +31,7 @@ def make_tracker(tracking):
             f"tracking must be None or {' or '.join(map(repr, TRACKERS))}, got {tracking!r}"
         )
     if _import("mlflow").get_tracking_uri().startswith("sqlite:"):
-        # MLflow's default, which mlflow-skinny brings no packages for. Its own message would be
+        # MLflow's default, whose packages mlflow-skinny does not install; its own message would be
         # about a model registry.
         _import("sqlalchemy")
         _import("alembic")
@@ -63,10 +45,10 @@ def _import(package):
 class MlflowTracker:
     """Runs of MLflow while a context lasts.
 
-    They go to where MLflow's own settings say: ``MLFLOW_TRACKING_URI`` or
+    They are stored where MLflow's own settings say: ``MLFLOW_TRACKING_URI`` or
     ``mlflow.set_tracking_uri``, by default ``mlflow.db`` in the working folder (and ``mlruns``
-    there for the files); ``MLFLOW_EXPERIMENT_NAME`` or ``mlflow.set_experiment``. Where a run is
-    active, all is nested in it, and it stays active.
+    there for the files); ``MLFLOW_EXPERIMENT_NAME`` or ``mlflow.set_experiment``. They are nested
+    in the active run, if there is one, which stays active.
 
     Attributes
     ----------
@@ -75,8 +57,8 @@ class MlflowTracker:
         ``KILLED`` by the keyboard, or ``FAILED`` with any other exception.
     """
 
-    # The client, because the fluent functions of MLflow act on whatever run is active, which may
-    # be the user's or that of an estimator that logs itself.
+    # With the client, because the fluent functions of MLflow act on the active run, which may be
+    # the user's or that of an estimator that logs itself.
 
     def __init__(self):
         self.run_id = None
@@ -88,14 +70,10 @@ class MlflowTracker:
         return self
 
     def begin(self, settings):
-        """Start the run of the comparison.
+        """Start the run of the comparison, with the fingerprint as parameters.
 
-        Parameters
-        ----------
-        settings : dict of str to object
-            Of the call, see :func:`skall.comparison.description.make_fingerprint`: those of an
-            estimator become parameters of its folds' runs, all others of this run. Of a dict, as
-            of files, the length and a hash are logged.
+        The entries of an estimator become parameters of its folds' runs. Of a dict, as of files,
+        the length and a hash are logged.
         """
         from mlflow import MlflowClient, active_run
 
@@ -105,24 +83,17 @@ class MlflowTracker:
         self.run_id = self._start("skall compare", outer.info.run_id if outer else None)
         shared = dict(settings)
         for name in settings.get("estimators", ()):
-            start = f"estimator {name!r}, "
-            own = [key for key in settings if key.startswith(start)]
+            prefix = make_prefix(name)
+            own = [key for key in settings if key.startswith(prefix)]
             self._params[name] = {
-                f"params/{key.removeprefix(start)}": shared.pop(key) for key in own
+                f"params/{key.removeprefix(prefix)}": shared.pop(key) for key in own
             }
         self._log(self.run_id, params=shared)
 
     def log_fold(self, name, fold, result):
-        """Log one estimator on one fold as a run.
+        """Log the result of an estimator on a fold as a run, FAILED where the estimator raised.
 
-        Parameters
-        ----------
-        name : str
-        fold : Fold
-        result : dict
-            See :func:`skall.comparison.evaluation.evaluate_fold`. A score that could not be
-            measured is logged as NaN; what an epoch lacks is left out. Where the estimator failed
-            there is the parameter ``error``, and the run is ``FAILED``.
+        A score that could not be computed is logged as NaN; an epoch's missing values are not.
         """
         seconds = {f"{part}_seconds": taken for part, taken in result["seconds"].items()}
         chosen = result.get("best_params", {})
@@ -133,7 +104,7 @@ class MlflowTracker:
         }
         epochs = dict(result.get("history", {}))
         numbers = epochs.pop("epoch", ())
-        # A name without its end: MLflow's databases have columns of 250 characters.
+        # Shortened: MLflow's databases have columns of 250 characters.
         title = f"{name[:200]}, {fold.title}"
         taken = 0 if "error" in result else sum(seconds.values())
         run_id = self._start(title, self.run_id, taken)
@@ -147,7 +118,7 @@ class MlflowTracker:
             (column, value, epoch)
             for column, values in epochs.items()
             for epoch, value in zip(numbers, values, strict=True)
-            # A column of the history that nothing has filled.
+            # A column of the history that this epoch has not filled.
             if not (isinstance(value, float) and math.isnan(value))
         ]
         rows = [(key, value, 0) for key, value in single.items()]
@@ -155,13 +126,9 @@ class MlflowTracker:
         self._end("FAILED" if "error" in result else "FINISHED")
 
     def end(self, comparison, folder=None):
-        """Log the mean of each metric over the folds, as ``<estimator>/<metric>``, and the files.
+        """Log the mean of each metric over the folds as ``<estimator>/<metric>``, and the files.
 
-        Parameters
-        ----------
-        comparison : Comparison
-        folder : path-like, optional
-            Of the comparison; what lies in its subfolders is not logged.
+        Subfolders of the comparison's folder are not logged.
         """
         means = comparison.scores_.groupby(["estimator", "metric"], sort=False)["value"].mean()
         # Shortened so that the metric always has room.
@@ -169,7 +136,7 @@ class MlflowTracker:
         rows = [(f"{keys[name]}/{metric}", mean, 0) for (name, metric), mean in means.items()]
         self._log(self.run_id, rows)
         for path in sorted(Path(folder).iterdir()) if folder is not None else ():
-            # The lock says only that the folder is in use just now.
+            # The lock file is removed at the end.
             if path.is_file() and not path.name.startswith(".") and path.name != "lock.json":
                 self._client.log_artifact(self.run_id, str(path))
 
@@ -182,15 +149,15 @@ class MlflowTracker:
             try:
                 self._end(status)
             except Exception:
-                # A store out of reach must not hide what has ended the comparison.
+                # An unreachable store must not hide the exception that ended the comparison.
                 if kind is None:
                     raise
 
     def _start(self, title, parent, seconds=0):
-        """A new run, that began some seconds ago."""
+        """A new run that began some seconds ago."""
         from mlflow.tracking.context.registry import resolve_tags
 
-        # Those that MLflow gives to every run: user, script, commit.
+        # The tags that MLflow gives to every run: user, script, commit.
         tags = resolve_tags({"mlflow.parentRunId": parent} if parent else {})
         run = self._client.create_run(
             self._experiment, _now() - round(1000 * seconds), tags, run_name=title
@@ -199,11 +166,11 @@ class MlflowTracker:
         return run.info.run_id
 
     def _end(self, status):
-        # Out of the list first: what cannot be ended is not tried again.
+        # Removed first: a run that cannot be ended is not tried again.
         self._client.set_terminated(self._open.pop(), status)
 
     def _log(self, run_id, rows=(), params=None):
-        """Log parameters, and (name, value, step) triples; what is no number is left out."""
+        """Log parameters, and the numbers among (name, value, step) triples."""
         from mlflow.entities import Metric, Param
 
         params, now = params or {}, _now()
@@ -215,8 +182,8 @@ class MlflowTracker:
             for name, value, step in rows
             if isinstance(value, Real)
         ]
-        # The client makes requests of a size that servers take. Not in the background, whatever
-        # MLflow's settings say: a run must not end before.
+        # The client makes requests of a size that servers accept. Not in the background, whatever
+        # MLflow's settings say: the run must not end before.
         self._client.log_batch(run_id, metrics, entries, synchronous=True)
 
 
@@ -234,31 +201,15 @@ def _shorten(value):
 
 
 def _make_keys(names, length=_NAME_LENGTH):
-    """Keys that MLflow takes, by name.
+    """Keys that MLflow accepts, by name: "a+b" and "a&b" become "a_b" and "a_b 2".
 
-    Parameters
-    ----------
-    names : iterable of str
-        All different.
-    length : int
-        At most, in characters.
-
-    Returns
-    -------
-    dict of str to str
-        Names as they are where that is possible. Names whose keys would be the same, to systems
-        that ignore case as well, are numbered from 2 in their order.
-
-    Examples
-    --------
-    >>> _make_keys(["timm/test_resnet", "a+b", "a&b", "../x"])
-    {'timm/test_resnet': 'timm/test_resnet', 'a+b': 'a_b', 'a&b': 'a_b 2', '../x': '_/x'}
+    Names whose keys would be the same, also to systems that ignore case, are numbered from 2.
     """
     keys, taken = {}, set()
     for name in names:
-        # A colon is possible, but for stores on Windows.
+        # A colon is possible, except in stores on Windows.
         text = re.sub(r"[^\w./ -]", "_", name)[: length - 10]
-        # Keys are paths, and must be so in their shortest form.
+        # Keys are paths without empty parts, and without . and .. .
         parts = ("_" if part in ("", ".", "..") else part for part in text.split("/"))
         key = first = "/".join(parts)
         number = 2

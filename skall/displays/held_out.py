@@ -166,3 +166,21 @@ def summarise_folds(rows):
     """
     frame = pd.DataFrame(np.asarray(rows, dtype=float))
     return frame.mean().to_numpy(), frame.std().to_numpy()
+
+
+def list_samples(comparison):
+    """Every sample, or where they are not recorded each that was tested.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    DataFrame
+        Columns as :attr:`skall.comparison.Comparison.samples_` without the file.
+    """
+    if len(comparison.samples_):
+        return comparison.samples_
+    tested = comparison.predictions_[["sample", "group", "y_true"]].drop_duplicates("sample")
+    return tested.assign(height=np.nan, width=np.nan)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from skall.comparison.answers import list_samples
+from skall.displays.held_out import list_samples, list_with_probabilities
 from skall.metrics import LOWER_IS_BETTER
 from skall.metrics.names import describe_metric
 from skall.report.network_facts import describe_estimator_facts
@@ -243,3 +243,34 @@ def describe_spread(comparison):
     if comparison.scores_["repeat"].nunique() < 2:
         return None
     return variance_components(comparison.scores_)
+
+
+def describe_silent(comparison):
+    """Which metrics have no value because an estimator gives no probabilities.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    list of str
+    """
+    scores, predictions = comparison.scores_, comparison.predictions_
+    names = sorted(predictions["estimator"].unique())
+    known = list_with_probabilities(predictions, names)
+    n_folds = len(scores[["repeat", "fold"]].drop_duplicates())
+    n_failed = comparison.failures_["estimator"].value_counts()
+    found = {}
+    for name in names:
+        if name in known or n_failed.get(name) == n_folds:
+            continue
+        values = scores[scores["estimator"] == name].groupby("metric", sort=False)["value"]
+        without = tuple(metric for metric, count in values.count().items() if not count)
+        if without:
+            found.setdefault(without, []).append(name)
+    return [
+        f"{capitalize(list_words(map(describe_metric, metrics)))} could not be computed for "
+        f"{list_words(names)}, which {'gives' if len(names) == 1 else 'give'} no probabilities."
+        for metrics, names in found.items()
+    ]

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from skall.comparison.missing import describe_silent
 from skall.displays.style import describe_metric
 from skall.persistence.files import write_csv, write_file
 from skall.report.cells import make_confusions, make_gallery
 from skall.report.checklists import fill_checklists
 from skall.report.drawing import draw_figures
-from skall.report.facts import describe_facts, describe_shortly, title_page
+from skall.report.facts import describe_facts, describe_shortly, describe_silent, title_page
 from skall.report.keys import make_keys
 from skall.report.latex import make_latex, write_interval
 from skall.report.selection import choose_estimators

@@ -5,19 +5,43 @@ from skall.displays.confusion import ConfusionDisplay
 from skall.displays.cost import CostDisplay
 from skall.displays.curves import PrecisionRecallDisplay, RocDisplay
 from skall.displays.errors import ErrorGalleryDisplay
+from skall.displays.figures import draw_folds
 from skall.displays.held_out import list_with_probabilities
 from skall.displays.learning import LearningCurvesDisplay
 from skall.displays.metric_panels import MetricsDisplay
 from skall.displays.parameter_table import ParameterTableDisplay
 from skall.displays.rank_diagram import CriticalDifferenceDisplay
+from skall.displays.style import style_estimators
 
 
 class Plots:
     """Methods that draw a comparison; ``figure_.savefig`` of what they return saves it.
 
-    Each takes ``ax``, by default in a new figure, and where it says so `names` of estimators, by
-    default all. What else there is, the display's ``from_comparison`` says.
+    Each takes ``ax``, by default that of a new figure, most `names` of estimators, by default all,
+    and further options of the display's ``from_comparison``.
     """
+
+    def plot_accuracy(self, ax=None):
+        """Bars of the mean accuracy with a point for each fold.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            A new figure by default, which ``ax.figure.savefig`` saves.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If the accuracy was not among the metrics.
+        """
+        if "accuracy" not in set(self.scores_["metric"]):
+            raise ValueError("the accuracy was not computed; add 'accuracy' to `scoring`")
+        styles = style_estimators(self)
+        return draw_folds(self.scores_, "accuracy", self.split_names()[1], styles, ax)
 
     def plot_metrics(self, metrics=None, **options):
         """One or several metrics with intervals, a panel for each.
@@ -116,10 +140,10 @@ class Plots:
         Parameters
         ----------
         X : array-like, optional
-            The images that were compared on; those that the comparison knows by default.
+            The images of the comparison; by default those of ``images_``.
         **options
             As :meth:`skall.displays.errors.ErrorGalleryDisplay.from_comparison`; by default each
-            cell once, and no errors of baselines, which say nothing of the cell.
+            cell once, and no errors of baselines.
 
         Returns
         -------
@@ -151,10 +175,9 @@ class Plots:
         Parameters
         ----------
         costs : str or dict of str to float, default="macs"
-            A column of :meth:`Comparison.budgets`, as ``"predict_ms"``; or a number for each
-            estimator that has one.
+            A column of :meth:`Comparison.budgets`, as ``"predict_ms"``; or numbers by estimator.
         label : str, optional
-            What the cost is, with its unit; needed for numbers of your own.
+            The label of the cost, with its unit; needed for numbers of your own.
         **options
             As :meth:`skall.displays.cost.CostDisplay.from_comparison`.
 
