@@ -54,6 +54,10 @@ def run(estimators=None, data=None, **options):
     return compare(estimators, X, y, verbose=0, **options)
 
 
+def swap_labels(X, y, groups):
+    return X, np.where(y == "ALL", "healthy", "ALL"), groups
+
+
 def values_of(comparison, estimator, metric):
     scores = comparison.scores_
     return scores.query("estimator == @estimator and metric == @metric")["value"].to_numpy()
@@ -445,6 +449,7 @@ def test_resume(tmp_path, monkeypatch, seed):
             "estimator 'logistic', C: 1.0 there, 0.1 now",
         ),
         ({"data": make_patients(n_samples=126)}, "X:"),
+        ({"data": swap_labels(*make_patients())}, r"\by:"),
     ],
     ids=str,
 )

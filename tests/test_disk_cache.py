@@ -1,6 +1,7 @@
 """Caches on disk: what they save, and what they survive."""
 
 import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -180,12 +181,21 @@ def test_threads_keep_to_the_limit_together(tmp_path):
     assert len(store) == 10_000 // (800 + HEAD)
 
 
-def test_a_changed_file_is_read_anew(paths, tmp_path):
+def test_a_changed_file_is_read_anew(tmp_path):
     folder = tmp_path / "cache"
-    before = ImagePreprocessor(size=32, memory=folder).fit_transform(paths[:1])
-    Image.new("RGB", (48, 48), (9, 9, 9)).save(paths[0, 0])
-    after = ImagePreprocessor(size=32, memory=folder).fit_transform(paths[:1])
-    assert (after == 9).all() and not (before == 9).all()
+    # Of one size in bytes.
+    path = tmp_path / "cell.bmp"
+    for time, grey in enumerate((5, 9)):
+        Image.new("RGB", (48, 48), (grey, grey, grey)).save(path)
+        os.utime(path, (time, time))
+        found = ImagePreprocessor(size=32, memory=folder).fit_transform([str(path)])
+        assert (found == grey).all()
+
+
+def test_sizes_are_kept_apart(paths, tmp_path):
+    for size in (32, 24, 32):
+        found = ImagePreprocessor(size, memory=tmp_path / "cache").fit_transform(paths[:2])
+        assert found.shape == (2, size, size, 3)
 
 
 def invert(content, start, stop):

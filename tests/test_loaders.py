@@ -342,6 +342,10 @@ def test_csv_with_separators_in_its_values(tmp_path):
     text = 'path;"label";comment\n"a;b.png";1;"of 3, 4 and 5"\na,b.png;"0";\n'
     bunch = load_csv(write_csv(tmp_path, text, names))
     assert bunch.filenames.tolist() == names and bunch.target.tolist() == ["1", "0"]
+    # What separates the known headings counts, and not what separates most.
+    text = "path;label;seen, when, where, by whom\na,b.png;1;x\nc.png;0;y, z\n"
+    bunch = load_csv(write_csv(tmp_path / "more", text, ["a,b.png", "c.png"]))
+    assert bunch.target.tolist() == ["1", "0"]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])

@@ -81,6 +81,15 @@ def test_no_patient_is_on_both_sides(fraction):
     assert set(CELLS.groups[leaky.train]) & set(CELLS.groups[leaky.valid])
 
 
+def test_groups_that_share_an_image_are_one():
+    images = X[:6].copy()
+    images[1] = images[0]
+    groups = np.array(["a", "b", "a", "b", "c", "c"])
+    rows = gather_rows(as_images(images), np.array([0, 0, 1, 1, 0, 1]), groups=groups)
+    assert {*rows.rows} >= {2, 3, 4, 5} and len({*rows.groups}) == 2
+    assert len({*rows.groups[np.isin(rows.rows, [2, 3])]}) == 1
+
+
 def test_copies_stay_on_one_side():
     weight = np.tile([1.0, 2.0, 3.0, 1.0], 10)
     _, spy = fit_watched(
