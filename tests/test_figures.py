@@ -21,7 +21,7 @@ from skall.displays.errors import ErrorGalleryDisplay, find_confident_errors
 from skall.displays.learning import LearningCurvesDisplay
 from skall.displays.metric_panels import MetricsDisplay
 from skall.displays.rank_diagram import CriticalDifferenceDisplay
-from skall.displays.style import COLOURS, make_styles, quote, shorten_names, style_estimators
+from skall.displays.style import COLOURS, quote, shorten_names, style_estimators
 from skall.statistics import bootstrap_intervals, corrected_t_interval, friedman_test
 
 METRICS = ["accuracy", "balanced_accuracy", "f1", "brier"]
@@ -484,13 +484,6 @@ def test_folds_of_one_class_have_no_curve(display):
 def test_mistakes_are_explained(draw, message):
     with pytest.raises(ValueError, match=message):
         draw(make_comparison())
-
-
-@pytest.mark.parametrize("n", [2, 12, 70])
-def test_styles_differ_in_grey(n):
-    styles = make_styles([f"net{i}" for i in range(n)]).values()
-    assert len({(style.linestyle, style.marker) for style in styles}) == n
-    assert len({style.hatch for style in styles}) == n
 
 
 def test_drawn_styles_differ_in_grey():

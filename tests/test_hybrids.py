@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from imblearn.over_sampling import SMOTE
-from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from PIL import Image
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict, cross_validate
+from sklearn.model_selection import StratifiedGroupKFold, cross_validate
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -89,52 +87,6 @@ def test_fusion_with_handmade_features(X):
         *(model, X, Y), groups=GROUPS, cv=FOLDS, scoring="balanced_accuracy", error_score="raise"
     )
     assert scores["test_score"].mean() > 0.75
-
-
-def test_smote_makes_embeddings_of_the_rare_class_while_fitting_only(X):
-    rare = np.flatnonzero(Y == "ALL")[:6]
-    rows = np.concatenate([rare, np.flatnonzero(Y == "healthy")])
-    features, forest = make_features(), RandomForestClassifier(30, random_state=0)
-    model = make_sampling_pipeline(features, SMOTE(k_neighbors=3, random_state=0), forest)
-    model.fit(X[rows], Y[rows])
-    counts = {}
-
-    class Recorder(RandomForestClassifier):
-        def fit(self, X, y):
-            counts["fit"] = dict(zip(*np.unique(y, return_counts=True), strict=True))
-            return super().fit(X, y)
-
-        def predict_proba(self, X):
-            counts["predict"] = len(X)
-            return super().predict_proba(X)
-
-    model.set_params(randomforestclassifier=Recorder(30, random_state=0)).fit(X[rows], Y[rows])
-    n_healthy = int(np.sum(Y == "healthy"))
-    assert counts["fit"] == {"ALL": n_healthy, "healthy": n_healthy}
-    assert model.predict_proba(X[:5]).shape == (5, 2) and counts["predict"] == 5
-
-
-def test_soft_voting_is_the_mean_of_its_members(X):
-    members = make_members()
-    voting = VotingClassifier(members, voting="soft").fit(X, Y)
-    alone = [clone(net).fit(X, Y).predict_proba(X) for _, net in members]
-    np.testing.assert_allclose(voting.predict_proba(X), np.mean(alone, axis=0), rtol=1e-12)
-    assert voting.classes_.tolist() == ["ALL", "healthy"]
-    assert set(voting.predict(X)) <= {"ALL", "healthy"}
-
-
-def test_stacking_learns_from_predictions_out_of_fold(X):
-    """With patient-wise inner folds, given as splits."""
-    inner = list(FOLDS.split(X, Y, GROUPS))
-    members = make_members()
-    stacking = StackingClassifier(members, LogisticRegression(), cv=inner).fit(X, Y)
-    columns = [
-        cross_val_predict(clone(net), X, Y, cv=inner, method="predict_proba")[:, 1]
-        for _, net in members
-    ]
-    expected = LogisticRegression().fit(np.column_stack(columns), Y)
-    np.testing.assert_allclose(stacking.final_estimator_.coef_, expected.coef_, rtol=1e-9)
-    assert stacking.predict_proba(X).shape == (len(X), 2)
 
 
 def test_ensembles_and_hybrids_in_one_comparison(X):

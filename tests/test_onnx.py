@@ -208,19 +208,6 @@ def test_the_model_is_lean_and_tells_no_paths(saved, name):
     assert b"stack_trace" not in content
 
 
-def test_the_order_of_the_memory_is_not_exported(saved):
-    """In torch's channels-last order, this pooling becomes a gathering of what is there already."""
-    net = copy.deepcopy(saved("resnet")[0])
-    n_features = net.module_.head[-1].in_features
-    net.module_.extractor.trunk = nn.Sequential(
-        nn.Conv2d(3, n_features, 3), nn.AdaptiveAvgPool2d(1)
-    )
-    net.module_.to(memory_format=torch.channels_last)
-    graph = onnx.load_from_string(exporting.export_model(net)).graph
-    operations = {node.op_type for node in graph.node}
-    assert "Conv" in operations and not operations & {"Gather", "GatherND", "Range"}
-
-
 def test_plain_files_are_there_as_well(saved):
     net, folder = saved("resnet")
     names = {path.name for path in folder.iterdir()}
