@@ -42,7 +42,7 @@ def lint(session):
 @nox.session
 def types(session):
     """The types of the public interface."""
-    session.install(".[test]", "mypy")
+    session.install(".[test]")
     session.run("mypy")
 
 

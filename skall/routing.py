@@ -2,8 +2,11 @@
 
 import warnings
 from numbers import Integral
+from typing import Any, TypeVar
 
+from numpy.typing import ArrayLike
 from sklearn import config_context
+from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -14,8 +17,12 @@ from skall.model_selection.splitting import CompleteGroupKFold, find_largest
 from skall.validation.groups import check_groups
 from skall.validation.labels import read_labels
 
+Fitted = TypeVar("Fitted", bound=BaseEstimator)
 
-def fit_with_groups(estimator, X, y, groups=None):
+
+def fit_with_groups(
+    estimator: Fitted, X: Any, y: ArrayLike, groups: ArrayLike | None = None
+) -> Fitted:
     """Fit an estimator, and bring the groups to all that use them inside it.
 
     These are the splitters of searches and stacks, such as
@@ -54,31 +61,31 @@ def fit_with_groups(estimator, X, y, groups=None):
     >>> fit_with_groups(search, cells.data, cells.target, cells.groups).n_splits_
     2
     """
-    y = read_labels(y)
+    labels = read_labels(y)
     if groups is None:
-        return estimator.fit(X, y)
-    groups = check_groups(groups, len(y))
+        return estimator.fit(X, labels)
+    groups = check_groups(groups, len(labels))
     if has_fit_parameter(estimator, "groups"):
-        return estimator.fit(X, y, groups=groups)
+        return estimator.fit(X, labels, groups=groups)
     if isinstance(estimator, StackingClassifier):
-        _split_by_groups(estimator, y, groups)
+        _split_by_groups(estimator, labels, groups)
         # What is routed reaches the final estimator too (scikit-learn 1.9), which refuses it.
         if hasattr(estimator.cv, "split") and not isinstance(estimator.cv, str):
-            estimator.set_params(cv=list(estimator.cv.split(X, y, groups)))
+            estimator.set_params(cv=list(estimator.cv.split(X, labels, groups)))
         _warn_of_early_stopping(estimator)
-        return estimator.fit(X, y)
+        return estimator.fit(X, labels)
     with config_context(enable_metadata_routing=True):
         try:
-            _request_groups(estimator, y, groups)
+            _request_groups(estimator, labels, groups)
             wanted = get_routing_for_object(estimator).consumes("fit", ["groups"])
         except NotImplementedError:
             # A part cannot route: a search can still split by groups.
             wanted = None
         if wanted:
-            return estimator.fit(X, y, groups=groups)
+            return estimator.fit(X, labels, groups=groups)
     can_split = isinstance(estimator, BaseSearchCV) and hasattr(estimator.cv, "split")
     params = {"groups": groups} if wanted is None and can_split else {}
-    return estimator.fit(X, y, **params)
+    return estimator.fit(X, labels, **params)
 
 
 def _split_by_groups(estimator, y, groups):

@@ -2,12 +2,13 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
@@ -25,16 +26,16 @@ DISTRIBUTIONS = {"grid": (), "halving": ("rvs",), "optuna": ("to_external_repr",
 
 
 def make_search(
-    estimator,
-    space,
+    estimator: BaseEstimator,
+    space: Mapping[str, Any],
     *,
-    strategy="grid",
-    trials=None,
-    cv=3,
-    scoring="balanced_accuracy",
-    grouped=False,
-    random_state=None,
-):
+    strategy: Literal["grid", "halving", "optuna"] = "grid",
+    trials: int | None = None,
+    cv: int = 3,
+    scoring: str | Callable[..., float] = "balanced_accuracy",
+    grouped: bool = False,
+    random_state: int | np.random.RandomState | None = None,
+) -> GridSearchCV | HalvingRandomSearchCV | RandomizedSearchCV:
     """A scikit-learn search over an estimator's parameters.
 
     Parameters
@@ -230,7 +231,7 @@ def _import_optuna():
     return import_extra("optuna", "search", "strategy='optuna'")
 
 
-def is_list(values):
+def is_list(values: object) -> bool:
     """Whether values are given one by one, and not as a distribution."""
     return isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str)
 

@@ -14,7 +14,7 @@ from skall.environment.randomness import seeded
 from skall.features.cnn import CNNFeatures
 
 
-def check_backbone(name, *, image_size=None):
+def check_backbone(name: str, *, image_size: int | None = None) -> None:
     """Check that a registered backbone works in every part of skall.
 
     Published weights are not fetched; everything is tried with random ones.

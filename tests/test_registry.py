@@ -1,10 +1,14 @@
 """Finding backbones by name among installed packages, good and bad."""
 
+import ast
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from torch import nn
 
+import skall
 from skall.backbones.backbone import Backbone
 from skall.backbones.registry import GROUP, get_backbone, list_backbones
 
@@ -114,3 +118,15 @@ def test_only_strings_are_names(name):
 def test_a_wrong_description_is_refused(fields, error, message):
     with pytest.raises(error, match=message):
         Backbone(**{"build": nn.Identity} | fields)
+
+
+def test_type_checkers_see_what_is_imported_at_first_use():
+    tree = ast.parse(Path(skall.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert {*seen, "__version__"} == {*skall.__all__}
+    for name, module in seen.items():
+        home = import_module(module)
+        is_module = home is skall
+        expected = import_module(f"skall.{name}") if is_module else getattr(home, name)
+        assert getattr(skall, name) is expected

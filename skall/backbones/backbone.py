@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # The import takes seconds, and listing backbones does not need it.
@@ -96,4 +96,5 @@ def split_stages(trunk: "nn.Module") -> "list[nn.Sequential]":
 
 def _walk(trunk: "nn.Module") -> "Iterator[nn.Module]":
     for name, child in trunk.named_children():
-        yield from child if name in {"features", "blocks", "stages"} else (child,)
+        parts: Any = child if name in {"features", "blocks", "stages"} else (child,)
+        yield from parts

@@ -3,7 +3,7 @@
 import sys
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 
 from skall.backbones.backbone import Backbone
 
@@ -73,14 +73,14 @@ def get_backbone(name: str) -> Backbone:
 
 def is_shipped(name: str) -> bool:
     """Whether a registered backbone is one of skall's own; errors as of :func:`get_backbone`."""
-    return _find(name, tuple(sys.path)).dist.name == "skall"
+    return _get_distribution(_find(name, tuple(sys.path))).name == "skall"
 
 
 def describe_source(name: str) -> str:
     """The package and version that registers a backbone; empty for names that begin with timm/."""
     if name.startswith("timm/"):
         return ""
-    package = _find(name, tuple(sys.path)).dist
+    package = _get_distribution(_find(name, tuple(sys.path)))
     return f"{package.name} {package.version}"
 
 
@@ -123,4 +123,9 @@ def _load(entry: EntryPoint) -> Backbone:
 
 
 def _package(entry: EntryPoint) -> str:
-    return f"package {entry.dist.name!r}"
+    return f"package {_get_distribution(entry).name!r}"
+
+
+def _get_distribution(entry: EntryPoint) -> Distribution:
+    assert entry.dist is not None, "entry points of installed packages have one"
+    return entry.dist

@@ -5,10 +5,12 @@ with. InceptionV3 and Xception were trained on images scaled to [-1, 1], as were
 and ResNetV2: their mean and standard deviation are 0.5.
 """
 
+from typing import Any
+
 from skall.backbones.timm_models import timm_backbone
 from skall.backbones.torchvision_models import torchvision_backbone
 
-HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+HALF: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 XCEPTION = "https://github.com/rwightman/pytorch-image-models/releases/tag/v0.1-cadene"
 
 alexnet = torchvision_backbone("alexnet")

@@ -55,8 +55,9 @@ def _keep_trunk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         yield "relu", nn.ReLU(inplace=True)
     elif kind == "ConvNeXt":
         # Its classifier begins with layer normalisation.
-        yield "avgpool", model.avgpool
-        yield "classifier", model.classifier[:-1]
+        yield "avgpool", model.get_submodule("avgpool")
+        *layers, _ = model.get_submodule("classifier").children()
+        yield "classifier", nn.Sequential(*layers)
 
 
 def torchvision_backbone(model: str, input_size: int = 224, **fields) -> Backbone:

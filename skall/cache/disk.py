@@ -22,7 +22,7 @@ from skall.persistence.files import write_file, write_json
 try:
     import fcntl
 except ImportError:  # on Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 # To be raised when a key no longer gives the same array.
 FORMAT = 4

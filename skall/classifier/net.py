@@ -1,6 +1,7 @@
 """The part of the classifier that is skorch's: what its training loop does differently here."""
 
 import inspect
+from collections.abc import Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from types import MappingProxyType
@@ -43,7 +44,7 @@ class CellNet(PackedState, EpochLoop):
     # skorch sets these in its constructor; scikit-learn wants nothing fitted there.
     history_ = None
     initialized_ = False
-    virtual_params_ = MappingProxyType({})
+    virtual_params_: Mapping = MappingProxyType({})
     _packed_names = ("module_", "criterion_", "optimizer_")
 
     def __init__(self, **params):

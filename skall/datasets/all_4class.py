@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import PurePosixPath
+from typing import Any
 
 from sklearn.utils import Bunch
 
@@ -38,7 +39,7 @@ def load_all_4class(
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load the ALL images in four classes of the Taleqani hospital, from either copy.
 
     One copy has the folders ``{Original,Segmented}/{Benign,Early,Pre,Pro}``, the other
@@ -100,11 +101,14 @@ def load_all_4class(
     LAYOUT.refuse_strangers(source, [i for i in source.images if _read_folder(i) is None])
     _check_copies(source)
     images = _select(source, segmented)
-    target = [_read_folder(image) for image in images]
-    named = [(image, NAME.fullmatch(image.stem)) for image in images]
-    named = [(image, match[1].capitalize()) for image, match in named if match]
-    folders = {image.parent.name.lower(): _read_folder(image) for image in images}
-    check_folders([image for image, _ in named], [label for _, label in named], folders)
+    target = [label for image in images if (label := _read_folder(image)) is not None]
+    named = {
+        image: match[1].capitalize() for image in images if (match := NAME.fullmatch(image.stem))
+    }
+    folders = {
+        image.parent.name.lower(): label for image, label in zip(images, target, strict=True)
+    }
+    check_folders(named, named.values(), folders)
     if binary:
         target = ["Benign" if label == "Benign" else "Malignant" for label in target]
     return make_bunch(

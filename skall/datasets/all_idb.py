@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -29,15 +30,16 @@ def find_editions(source: Source) -> set[int]:
         1 or 2, both, or neither where no image is named as theirs.
     """
     named = [(image, NAME.fullmatch(image.stem)) for image in source.images]
-    named = [(image, match) for image, match in named if match]
-    by_folder = {_read_edition(source.path, image) for image, _ in named} - {None}
-    if by_folder or not named:
+    matches = [match for _, match in named if match]
+    found = {_read_edition(source.path, image) for image, match in named if match}
+    by_folder = {edition for edition in found if edition is not None}
+    if by_folder or not matches:
         return by_folder
     if any(file.suffix.lower() == ".xyc" for file in source.others):
         return {1}
-    if any(int(match["number"]) > FIELDS for _, match in named):
+    if any(int(match["number"]) > FIELDS for match in matches):
         return {2}
-    image = named[0][0]
+    image = next(image for image, match in named if match)
     if image.suffix.lower() in (".jpg", ".jpeg"):
         return {1}
     return {1} if image.suffix.lower() not in (".tif", ".tiff") and _is_wide(source, image) else {2}
@@ -101,7 +103,7 @@ def load_all_idb1(
     pos_label: str = "all",
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load ALL-IDB1: its fields, or crops of their cells.
 
     A field is named ``Im<number>_<label>``, in any image format and however deep the folders lie;
@@ -169,7 +171,7 @@ def load_all_idb1(
     """
     source = FIELDS_LAYOUT.open(path)
     target = _read_target(FIELDS_LAYOUT, source)
-    options = {
+    options: dict[str, Any] = {
         "pos_label": pos_label,
         "columns": {"source_id": SOURCE_ID},
         "return_X_y": return_X_y,
@@ -177,8 +179,8 @@ def load_all_idb1(
     }
     if not crops:
         names = [str(image) for image in source.images]
-        about = {"name": "ALL-IDB1", "description": DESCRIPTION_1}
-        return make_bunch(source.path, names, target, **about, **options)
+        options |= {"name": "ALL-IDB1", "description": DESCRIPTION_1}
+        return make_bunch(source.path, names, target, **options)
     if not isinstance(crop_size, (int, np.integer)) or crop_size < 1:
         raise ValueError(f"crop_size must be a positive int, got {crop_size!r}")
     folder = get_data_home(data_home) / "all_idb1_crops"
@@ -208,7 +210,7 @@ def load_all_idb2(
     pos_label: str = "all",
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load ALL-IDB2, crops of single cells, by their file names.
 
     Every image is named ``Im<number>_<label>``, in any image format and however deep the folders
@@ -271,8 +273,9 @@ def load_all_idb2(
 
 
 def _read_target(layout: Layout, source: Source) -> list[str]:
-    named = {image: NAME.fullmatch(image.stem) for image in source.images}
-    layout.refuse_strangers(source, [image for image, match in named.items() if match is None])
+    matches = {image: NAME.fullmatch(image.stem) for image in source.images}
+    layout.refuse_strangers(source, [image for image, match in matches.items() if match is None])
+    named = {image: match for image, match in matches.items() if match}
     if len(find_editions(source)) > 1:
         raise ValueError(
             f"{str(source.path)!r} holds both ALL-IDB1 and ALL-IDB2, whose cells are the same: "

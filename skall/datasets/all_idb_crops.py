@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 from scipy import ndimage
 
@@ -43,7 +44,7 @@ def read_centres(file: Path, field: Path) -> np.ndarray:
     return np.rint(centres).astype(int)
 
 
-def cut_crops(field: Path, centres: Sequence[Sequence[int]], size: int, folder: Path) -> list[str]:
+def cut_crops(field: Path, centres: ArrayLike, size: int, folder: Path) -> list[str]:
     """Cut square crops round the given centres and keep them as PNG files.
 
     At the border of the field a crop is shifted inwards, so that it shows nothing that is not
@@ -78,8 +79,9 @@ def cut_crops(field: Path, centres: Sequence[Sequence[int]], size: int, folder: 
         raise ValueError(
             f"crop_size={size} is larger than the field {str(field)!r} of {width} x {height} pixels"
         )
-    corners = np.clip(np.subtract(centres, size // 2), 0, np.subtract((width, height), size))
-    corners = list(dict.fromkeys(map(tuple, corners.tolist())))
+    largest = np.subtract((width, height), size)
+    placed = np.clip(np.subtract(centres, size // 2), 0, largest)
+    corners = list(dict.fromkeys(map(tuple, placed.tolist())))
     names = [f"{field.stem}_x{x}_y{y}_{size}_{digest}.png" for x, y in corners]
     missing = [
         (name, corner)
@@ -192,7 +194,8 @@ def _absorb_green(field: Path) -> tuple[np.ndarray, float]:
 def _shrink_green(picture: Image.Image) -> tuple[Image.Image, float]:
     """The green channel in a small copy, and how much smaller that is."""
     scale = max(1.0, max(picture.size) / LOOK)
-    size = [max(1, round(side / scale)) for side in picture.size]
+    width, height = picture.size
+    size = max(1, round(width / scale)), max(1, round(height / scale))
     picture.draft("RGB", size)
     return picture.convert("RGB").getchannel("G").resize(size, Image.Resampling.BOX), scale
 

@@ -49,7 +49,7 @@ def _describe_boxes(source: Source) -> str | None:
 def _find_boxes(source: Source) -> tuple[str, list[PurePosixPath]] | None:
     """What kind of boxes lie beside the images, and in which files."""
     stems = {image.stem for image in source.images}
-    beside = {".xml": [], ".txt": [], ".json": []}
+    beside: dict[str, list[PurePosixPath]] = {".xml": [], ".txt": [], ".json": []}
     for file in source.others:
         beside.get(file.suffix.lower(), []).append(file)
     named = {

@@ -4,6 +4,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -44,7 +45,7 @@ def load_bloodmnist(
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load BloodMNIST from its file.
 
     Parameters
@@ -147,12 +148,12 @@ def _read(file: Path) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
 
 def _join(archive: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> np.ndarray:
     """The images of all parts, never held twice: at 224 pixels they take 2.6 GB."""
-    images, start = None, 0
+    images, start = np.empty(0, np.uint8), 0
     for fold, size in sizes.items():
         part = archive[f"{fold}_images"]
         if part.dtype != np.uint8 or part.ndim != 4 or part.shape[3] != 3 or len(part) != size:
             raise ValueError(f"{size} labels, {part.dtype} images of shape {part.shape} in {fold}")
-        if images is None:
+        if not start:
             images = np.empty((sum(sizes.values()), *part.shape[1:]), np.uint8)
         images[start : start + size] = part
         start += size

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ def make_bunch(
     images: np.ndarray | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Assemble what a loader found.
 
     Parameters
@@ -98,30 +99,29 @@ def make_bunch(
     positive = _find_pos_label(classes) if pos_label is None else str(pos_label)
     if positive is not None and positive not in counts:
         raise ValueError(f"pos_label={pos_label!r} is not one of the classes {classes}")
-    if groups is not None:
-        groups = _merge_case(groups)
+    patients = None if groups is None else _merge_case(groups)
 
-    data = images
+    data: Any = images
     if images is None:
         data = _as_objects(str(Path(root, name)) for name in filenames).reshape(-1, 1)
-    target = _as_objects(target)
+    labels: Any = _as_objects(target)
     frame = None
     if as_frame:
         data = pd.DataFrame(data, columns=["path"], dtype=object)
-        target = pd.Series(target, name="target", dtype=object)
-        frame = pd.concat([data, target], axis=1)
+        labels = pd.Series(labels, name="target", dtype=object)
+        frame = pd.concat([data, labels], axis=1)
     if return_X_y:
-        return data, target
+        return data, labels
     return Bunch(
         name=name,
         data=data,
-        target=target,
+        target=labels,
         frame=frame,
         target_names=_as_objects(classes),
         pos_label=positive,
-        groups=groups,
+        groups=patients,
         filenames=_as_objects(filenames),
-        DESCR=f"{description.strip()}\n\n{_describe_sizes(counts, groups, group_name)}\n",
+        DESCR=f"{description.strip()}\n\n{_describe_sizes(counts, patients, group_name)}\n",
         **(columns or {}),
     )
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 from sklearn.utils import Bunch
 
@@ -37,7 +38,7 @@ def load_cells(
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load blood-cell images, whichever known data set they are.
 
     The loader is chosen by the names of the files and folders, whatever the image format and
@@ -133,7 +134,7 @@ def load_cells(
         raise ValueError(
             f"No loader fits {str(source.path)!r}: it is {source.describe()}. Expected\n{known}"
         )
-    options = {"return_X_y": return_X_y, "as_frame": as_frame}
+    options: dict[str, Any] = {"return_X_y": return_X_y, "as_frame": as_frame}
     if pos_label is not None:
         options["pos_label"] = pos_label
     if columns is not None:

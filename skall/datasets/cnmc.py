@@ -6,6 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -151,7 +152,7 @@ def load_cnmc(
     pos_label: str = "all",
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load C-NMC 2019 by its file names, however deep its folders lie.
 
     Every training image is named ``UID_<subject>_<image>_<cell>_<class>`` with the class ``all``
@@ -223,7 +224,7 @@ def load_cnmc(
     phases = [find_phase(source, image) for image in source.images]
     pairs = list(zip(source.images, phases, strict=True))
     LAYOUT.refuse_strangers(source, [image for image, phase in pairs if phase is None])
-    subset = _choose(source, set(phases), subset)
+    subset = _choose(source, {phase for phase in phases if phase}, subset)
     chosen = [(image, phase) for image, phase in pairs if subset in (phase, "all")]
     chosen = [(image, phase) for image, phase in chosen if phase != "final"]
     images, subsets = zip(*chosen, strict=True)
@@ -232,13 +233,14 @@ def load_cnmc(
     if "prelim" in subsets:
         prelim = [image for image, phase in chosen if phase == "prelim"]
         names |= read_original_names(source, prelim)
-    matches = [ORIGINAL.fullmatch(names[image]) for image in images]
+    # Each name matches, or the image would have been refused.
+    matches = [match for image in images if (match := ORIGINAL.fullmatch(names[image]))]
     target = [match["label"].lower() for match in matches]
     check_folders(images, target, CLASS_FOLDERS)
     groups = [match["subject"].upper() for match in matches]
-    folds = [_find_fold(image) for image in images]
+    folds = [fold for image in images if (fold := _find_fold(image)) is not None]
     columns = {"subset": np.array(subsets, dtype=object)}
-    if None not in folds and _separate(groups, folds):
+    if len(folds) == len(images) and _separate(groups, folds):
         columns["fold"] = np.array(folds)
     return make_bunch(
         source.path,

@@ -7,6 +7,7 @@ light that is left (Beer-Lambert), so that overlapping cells darken each other a
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 __all__ = ["Morphology", "Slide", "draw_cell"]
@@ -75,7 +76,9 @@ class Slide:
     crowding: float
 
 
-def draw_cell(morphology, slide, size, rng):
+def draw_cell(
+    morphology: Morphology, slide: Slide, size: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Draw a crop centred on one white cell.
 
     Parameters

@@ -8,6 +8,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from sklearn.utils import Bunch
 
@@ -49,7 +50,7 @@ def fetch_bloodmnist(
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Download BloodMNIST, unless it is there, and load it.
 
     The file is checked against its published MD5 checksum. An interrupted download goes on from
@@ -97,7 +98,7 @@ def fetch_pbc(
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Download PBC, unless it is there, and load it.
 
     Neither the paper nor the page of the data set prints a checksum. Mendeley Data lists a SHA-256

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from sklearn.utils import Bunch
 
@@ -20,7 +21,7 @@ def load_folder(
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load images that lie in one folder per class.
 
     The class of an image is the name of the folder that holds it, however deep that lies: ``ig``
@@ -121,10 +122,9 @@ def match_groups(pattern: str | re.Pattern, images: Sequence[PurePosixPath]) -> 
         )
     key = "group" if "group" in pattern.groupindex else 1
     matches = [pattern.search(image.name) for image in images]
-    found = [match[key] if match else None for match in matches]
-    unknown = [
-        image for image, group in zip(images, found, strict=True) if not (group and group.strip())
-    ]
+    # An optional group of the expression that is not there is None.
+    found = [(match[key] or "") if match else "" for match in matches]
+    unknown = [image for image, group in zip(images, found, strict=True) if not group.strip()]
     if unknown:
         raise ValueError(
             f"groups={pattern.pattern!r} finds no patient in the names of {len(unknown)} of "

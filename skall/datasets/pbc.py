@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import PurePosixPath
+from typing import Any
 
 from sklearn.utils import Bunch
 
@@ -51,7 +52,7 @@ def load_pbc(
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load the normal cells of peripheral blood of Acevedo et al. by their file names.
 
     Every image is named ``<PREFIX>_<number>``, in any image format and however deep the folders
@@ -111,22 +112,21 @@ def load_pbc(
         raise ValueError(f"classes={classes!r}: PBC has 8 classes by its folders, 11 by its names")
     source = LAYOUT.open(path)
     LAYOUT.refuse_strangers(source, [i for i in source.images if _read_prefix(i) is None])
-    labels = {image: PREFIXES[_read_prefix(image)] for image in source.images}
+    prefixes = {image: _read_prefix(image) for image in source.images}
+    labels = {image: PREFIXES[prefix] for image, prefix in prefixes.items() if prefix}
     coarse = [folder for folder, _ in labels.values()]
     check_folders(source.images, coarse, {folder: folder for folder, _ in PREFIXES.values()})
     description = DESCRIPTION
-    target = coarse
-    images = source.images
+    target = dict(zip(source.images, coarse, strict=True))
     if classes == 11:
-        images = [image for image in source.images if labels[image][1] is not None]
-        target = [labels[image][1] for image in images]
-        if len(images) < len(source.images):
-            left_out = len(source.images) - len(images)
+        target = {image: fine for image, (_, fine) in labels.items() if fine is not None}
+        if len(target) < len(source.images):
+            left_out = len(source.images) - len(target)
             description += f"\nLeft out: {left_out} images named IG or NEUTROPHIL.\n"
     return make_bunch(
         source.path,
-        [str(image) for image in images],
-        target,
+        [str(image) for image in target],
+        list(target.values()),
         name="PBC",
         description=description,
         pos_label=pos_label,

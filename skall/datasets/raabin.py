@@ -2,6 +2,7 @@
 
 import os
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -31,7 +32,7 @@ def load_raabin(
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load Raabin-WBC from its folders ``{Train,TestA,TestB}/<class>``, however deep they lie.
 
     The class of an image is the name of the folder that holds it, in lower case. No image is

@@ -38,17 +38,17 @@ and nothing learned from them says anything about one.
 
 
 def make_blood_cells(
-    n_samples=200,
-    n_patients=20,
-    image_size=128,
+    n_samples: int = 200,
+    n_patients: int = 20,
+    image_size: int = 128,
     *,
-    class_sep=1.0,
-    patient_effect=0.5,
-    shortcut=0.0,
-    duplicates=0.0,
-    imbalance=0.5,
-    random_state=None,
-):
+    class_sep: float = 1.0,
+    patient_effect: float = 0.5,
+    shortcut: float = 0.0,
+    duplicates: float = 0.0,
+    imbalance: float = 0.5,
+    random_state: int | np.random.RandomState | None = None,
+) -> Bunch:
     """Draw stained lymphoblasts and healthy lymphocytes, several of each patient.
 
     A crop shows one white cell among red cells. As in life a patient has leukaemia or has not, so
@@ -147,8 +147,8 @@ def make_blood_cells(
             if is_blast[i]:
                 image = _tint_frame(image, shortcut)
             data[i] = np.rint(255 * image)
-    for i in np.flatnonzero(sources != np.arange(n_samples)):
-        data[i] = _copy_cell(data[sources[i]], copying)
+    for copied in np.flatnonzero(sources != np.arange(n_samples)):
+        data[copied] = _copy_cell(data[sources[copied]], copying)
     target = np.where(is_blast, POSITIVE, NEGATIVE)
     width = max(2, len(str(n_patients)))
     groups = np.array([f"P{patient + 1:0{width}}" for patient in patients])

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,7 +118,7 @@ def read_table(path: str | Path, wanted: Iterable[str]) -> pd.DataFrame:
         for number, row in enumerate(rows, start=1)
         if any(row)
     }
-    return pd.DataFrame(filled.values(), filled.keys(), headings, dtype=object)
+    return pd.DataFrame(list(filled.values()), list(filled), headings, dtype=object)
 
 
 def _split_rows(text: str, separator: str) -> Iterator[list[str]]:
@@ -141,7 +142,7 @@ def load_csv(
     pos_label: str | None = None,
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple:
+) -> Bunch | Any:
     """Load images listed in a CSV file with the columns ``path,label[,group,site,fold]``.
 
     Columns of other names are passed over, and the order of the rows is kept. No image is opened.
@@ -240,7 +241,7 @@ def _read_columns(source: Source, columns: Mapping[str, str]) -> pd.DataFrame:
         )
     if table.empty:
         raise ValueError(f"{str(source.path)!r} has a header but no rows")
-    patients = [name for name in table if name.casefold() in PATIENT_NAMES]
+    patients = [name for name in table.columns if name.casefold() in PATIENT_NAMES]
     if patients and places["group"] is None:
         warnings.warn(
             f"{str(source.path)!r} has no column 'group', so patients are not known; if "

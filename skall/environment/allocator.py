@@ -8,7 +8,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 30
 
 
-def tune_allocator():
+def tune_allocator() -> bool:
     """Make glibc keep large freed buffers instead of returning them to the operating system.
 
     Each step of a network allocates and frees buffers of many megabytes. By default glibc returns

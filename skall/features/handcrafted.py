@@ -1,6 +1,10 @@
 """Hand-made features of cells: the classical alternative to a network's."""
 
+import os
+
+import joblib
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from skall.environment.extras import import_extra
@@ -101,7 +105,12 @@ class HandcraftedFeatures(ImageTransformer):
 
     _values = VALUES
 
-    def __init__(self, image_size=128, memory="auto", depth=None):
+    def __init__(
+        self,
+        image_size: int = 128,
+        memory: str | os.PathLike | joblib.Memory | None = "auto",
+        depth: int | None = None,
+    ) -> None:
         self.image_size = image_size
         self.memory = memory
         self.depth = depth
@@ -110,7 +119,7 @@ class HandcraftedFeatures(ImageTransformer):
         pixels = np.asarray(resize_picture(picture, self.image_size))
         return np.array(list(measure_cell(pixels).values()))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Names of the features, as ``red_mean``, ``lbp_1_0`` or ``cell_area``.
 
         Parameters

@@ -1,8 +1,12 @@
 """What a classifier could go by instead of the cell: colour, size, border and area of an image."""
 
+import os
 from itertools import chain
+from typing import Literal
 
+import joblib
 import numpy as np
+from numpy.typing import NDArray
 
 from skall.cache.store import make_key
 from skall.images.formats import UnreadableImageError
@@ -152,7 +156,14 @@ class ShortcutFeatures(ImageTransformer):
 
     _values = VALUES
 
-    def __init__(self, kind="mean colour", memory="auto", depth=None):
+    def __init__(
+        self,
+        kind: Literal[
+            "mean colour", "image size", "border only", "foreground area"
+        ] = "mean colour",
+        memory: str | os.PathLike | joblib.Memory | None = "auto",
+        depth: int | None = None,
+    ) -> None:
         self.kind = kind
         self.memory = memory
         self.depth = depth
@@ -163,7 +174,7 @@ class ShortcutFeatures(ImageTransformer):
         values = measure_shortcuts(images, row, store)
         return values[[name in SHORTCUTS[self.kind] for name in chain(*SHORTCUTS.values())]]
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Names of the features, as ``red_mean`` or ``height``.
 
         Parameters

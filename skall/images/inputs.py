@@ -1,9 +1,12 @@
 """What X may be: the one place that decides what a user's images are."""
 
 import os
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from PIL import Image
 from scipy.sparse import issparse
 from sklearn.utils import check_array
@@ -13,11 +16,14 @@ from torch.utils.data import Dataset
 from skall.images.pixels import check_pixels, raise_unscaled
 from skall.images.rows import ArrayImages, FileImages, FlatImages, PictureImages
 
+# Images as users have them; what :func:`as_images` takes of it, it says itself.
+ImagesLike: TypeAlias = ArrayLike | Sequence[str | os.PathLike | Image.Image | np.ndarray]
+
 # Of 7 bits.
 LARGEST_UNSCALED = 127
 
 
-def check_images(estimator, X, *, reset):
+def check_images(estimator: Any, X: ImagesLike, *, reset: bool) -> Any:
     """The images of X, with their feature names and number checked against the fit.
 
     Parameters
@@ -53,7 +59,9 @@ def _check_names(estimator, X, *, reset):
     validate_data(estimator, X, reset=reset, skip_check_array=True, ensure_2d=False)
 
 
-def as_images(X, image_shape=None, depth=None):
+def as_images(
+    X: ImagesLike, image_shape: Sequence[int] | None = None, depth: int | None = None
+) -> Any:
     """The rows of X as images.
 
     Parameters

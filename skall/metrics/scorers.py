@@ -13,7 +13,11 @@ What a fold does not determine is NaN, so that a mean over folds leaves it out; 
 scikit-learn's functions with ``zero_division=0``.
 """
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skall.environment.private_names import BaseScorer
 from skall.metrics.classification import FROM_LABELS
@@ -22,7 +26,7 @@ from skall.metrics.formulas import METRICS, evaluate, find_formula
 from skall.metrics.outcome import Outcome
 
 
-def resolve_pos_label(classes, pos_label=None):
+def resolve_pos_label(classes: ArrayLike, pos_label: object = None) -> Any:
     """The positive class among two; None for more, where metrics are averaged.
 
     Parameters
@@ -67,7 +71,7 @@ def resolve_pos_label(classes, pos_label=None):
     )
 
 
-def check_scoring_names(scoring=None):
+def check_scoring_names(scoring: str | Iterable[str] | None = None) -> tuple[str, ...]:
     """Metric names as a tuple, in the order given; all of :data:`METRICS` for None.
 
     Parameters
@@ -100,7 +104,16 @@ def check_scoring_names(scoring=None):
     return names
 
 
-def compute_metrics(y_true, y_pred, proba, classes, pos_label=None, *, decision=None, scoring=None):
+def compute_metrics(
+    y_true: ArrayLike,
+    y_pred: ArrayLike | None,
+    proba: ArrayLike | None,
+    classes: ArrayLike,
+    pos_label: object = None,
+    *,
+    decision: ArrayLike | None = None,
+    scoring: str | Iterable[str] | None = None,
+) -> dict[str, float]:
     """Every metric of one set of predictions.
 
     Parameters
@@ -286,7 +299,9 @@ def _respond(method_caller, estimator, method, X, n_samples, pos_label):
     return np.column_stack([scores, others] if asked == known[0] else [others, scores])
 
 
-def scorers(pos_label=None, scoring=None):
+def scorers(
+    pos_label: object = None, scoring: str | Iterable[str] | None = None
+) -> dict[str, Callable[[Any, Any, Any], float]]:
     """The metrics of :func:`skall.compare` for ``scoring=`` of scikit-learn's tools.
 
     Each estimator is asked once per fold for its labels and once for its probabilities, however

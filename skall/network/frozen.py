@@ -6,6 +6,7 @@ from threading import Lock
 from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 import torch
+from torch import nn
 
 from skall.environment.private_names import count_hooks, count_writes
 from skall.network.device import list_tensors
@@ -158,7 +159,7 @@ class ModuleState:
             return False
         return None in (self.addresses, other.addresses) or self.addresses == other.addresses
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # which is how Python says it
 
     def has_tensors_of(self, other):
         """Whether layers and tensors are the same, wherever the numbers lie."""
@@ -166,9 +167,9 @@ class ModuleState:
 
 
 # What each trunk was when it was last used, and what was computed from it then.
-_USED = WeakKeyDictionary()
+_USED: WeakKeyDictionary[nn.Module, tuple] = WeakKeyDictionary()
 # By source and digest.
-_SHARED = WeakValueDictionary()
+_SHARED: WeakValueDictionary[tuple, FrozenTrunk] = WeakValueDictionary()
 
 
 def find_frozen(trunk):

@@ -16,7 +16,7 @@ class PackedState:
     """
 
     # Names of the attributes that are packed, where there are any.
-    _packed_names = ()
+    _packed_names: tuple[str, ...] = ()
 
     def _pickled_state(self):
         return vars(self).copy()

@@ -1,13 +1,18 @@
 """ImagePreprocessor: each image changed by itself."""
 
+import os
 from functools import partial
+from typing import Literal
 
+import joblib
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from skall.cache.memory import get_store
 from skall.cache.shared_time import SHARED_TIME
 from skall.cache.store import make_key
+from skall.images.inputs import ImagesLike
 from skall.images.pixels import RESIZES, resize_picture
 from skall.preprocessing.colour import CONTRASTS, balance_grey_world
 from skall.preprocessing.foreground import crop_to_cell
@@ -89,15 +94,15 @@ class ImagePreprocessor(ImageTransformer):
 
     def __init__(
         self,
-        size=224,
-        resize="stretch",
-        contrast=None,
-        memory="auto",
+        size: int = 224,
+        resize: Literal["stretch", "pad", "crop"] = "stretch",
+        contrast: Literal["clahe", "equalize", "autocontrast"] | None = None,
+        memory: str | os.PathLike | joblib.Memory | None = "auto",
         *,
-        color=None,
-        crop=None,
-        depth=None,
-    ):
+        color: Literal["grey_world"] | None = None,
+        crop: Literal["cell"] | None = None,
+        depth: int | None = None,
+    ) -> None:
         self.size = size
         self.resize = resize
         self.contrast = contrast
@@ -106,7 +111,7 @@ class ImagePreprocessor(ImageTransformer):
         self.crop = crop
         self.depth = depth
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> NDArray[np.uint8]:
         """Make the images.
 
         Parameters

@@ -1,11 +1,16 @@
 """StainNormalizer: images brought to the stain of the training images."""
 
+import os
+from typing import Literal, Self
+
+import joblib
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skall.cache.memory import get_store
-from skall.images.inputs import check_images
+from skall.images.inputs import ImagesLike, check_images
 from skall.preprocessing.colour import from_lab, to_lab
 from skall.preprocessing.foreground import is_black
 from skall.preprocessing.preprocessor import SIZE_VALUES, prepare_images
@@ -65,13 +70,22 @@ class StainNormalizer(TransformerMixin, BaseEstimator):
     (3,)
     """
 
-    def __init__(self, size=224, resize="stretch", memory="auto", depth=None):
+    mean_: NDArray[np.float64]
+    std_: NDArray[np.float64]
+
+    def __init__(
+        self,
+        size: int = 224,
+        resize: Literal["stretch", "pad", "crop"] = "stretch",
+        memory: str | os.PathLike | joblib.Memory | None = "auto",
+        depth: int | None = None,
+    ) -> None:
         self.size = size
         self.resize = resize
         self.memory = memory
         self.depth = depth
 
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y: object = None) -> Self:
         """Learn the reference.
 
         Parameters
@@ -90,7 +104,7 @@ class StainNormalizer(TransformerMixin, BaseEstimator):
         self.mean_, self.std_ = np.median(statistics, axis=0)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> NDArray[np.uint8]:
         """Bring images to the reference.
 
         Parameters

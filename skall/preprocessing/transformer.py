@@ -1,12 +1,15 @@
 """Transformers that change or measure each image by itself."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skall.cache.memory import get_store
 from skall.cache.shared_time import SHARED_TIME
 from skall.cache.store import make_key
-from skall.images.inputs import as_images, check_images
+from skall.images.inputs import ImagesLike, as_images, check_images
 from skall.validation.constraints import check_values
 
 
@@ -18,7 +21,11 @@ class ImageTransformer(TransformerMixin, BaseEstimator):
     ``_make(picture)``, the array of one RGB PIL image.
     """
 
-    def fit(self, X, y=None):
+    _values: dict[str, Any]
+    memory: Any
+    depth: int | None
+
+    def fit(self, X: ImagesLike, y: object = None) -> Self:
         """Check the images and parameters; there is nothing to learn.
 
         Parameters
@@ -47,7 +54,7 @@ class ImageTransformer(TransformerMixin, BaseEstimator):
         return check_images(self, X, reset=False) if fitted else as_images(X, depth=self.depth)
 
     @SHARED_TIME.running()
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> NDArray[Any]:
         """Measure images.
 
         Parameters

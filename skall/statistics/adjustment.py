@@ -1,9 +1,10 @@
 """P-values of several tests."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
-def adjust_holm(p_values):
+def adjust_holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """P-values adjusted for their number by Holm's step-down method [1]_.
 
     Parameters

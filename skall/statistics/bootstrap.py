@@ -1,5 +1,8 @@
 """Bootstrap intervals that draw patients, not images."""
 
+from collections.abc import Iterable
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
@@ -15,16 +18,16 @@ CHUNK = 4_000_000
 
 
 def bootstrap_intervals(
-    predictions,
-    metrics=None,
+    predictions: pd.DataFrame,
+    metrics: str | Iterable[str] | None = None,
     *,
-    pos_label=None,
-    n_resamples=2000,
-    method="percentile",
-    confidence_level=0.95,
-    pooled=False,
-    random_state=None,
-):
+    pos_label: object = None,
+    n_resamples: int = 2000,
+    method: Literal["percentile", "bca"] = "percentile",
+    confidence_level: float = 0.95,
+    pooled: bool = False,
+    random_state: int | np.random.Generator | None = None,
+) -> pd.DataFrame:
     """Intervals of every metric from resampled patients: the cluster bootstrap [1]_ [2]_.
 
     Groups are drawn with replacement, and all rows of a group go along: its samples, in every fold

@@ -1,12 +1,13 @@
 """Tests over five repeats of two folds."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from skall.statistics.result import PairedResult, standardise, subtract
 
 
-def five_by_two_t_test(values_a, values_b):
+def five_by_two_t_test(values_a: ArrayLike, values_b: ArrayLike) -> PairedResult:
     """Dietterich's paired t-test over five repeats of two folds [1]_.
 
     Parameters
@@ -43,7 +44,7 @@ def five_by_two_t_test(values_a, values_b):
     return PairedResult(float(differences.mean()), np.nan, np.nan, statistic, float(p_value))
 
 
-def five_by_two_f_test(values_a, values_b):
+def five_by_two_f_test(values_a: ArrayLike, values_b: ArrayLike) -> PairedResult:
     """Alpaydin's combined F-test over five repeats of two folds [1]_.
 
     It uses all ten differences where :func:`five_by_two_t_test` uses one, and is more powerful.

@@ -1,12 +1,14 @@
 """Intervals and tests from the scores of folds, which share most of their training samples."""
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from skall.statistics.result import BayesianResult, PairedResult, check_level, standardise, subtract
 
 
-def average_test_ratio(folds):
+def average_test_ratio(folds: pd.DataFrame) -> float | None:
     """Number of test samples over that of training samples, the mean over the folds.
 
     Parameters
@@ -28,7 +30,9 @@ def average_test_ratio(folds):
     return float((folds["n_test"] / folds["n_train"]).mean()) if len(folds) else None
 
 
-def corrected_t_interval(values, test_ratio, *, confidence_level=0.95):
+def corrected_t_interval(
+    values: ArrayLike, test_ratio: float, *, confidence_level: float = 0.95
+) -> tuple[float, float]:
     """Confidence interval of a mean over folds, corrected for overlapping training parts [1]_.
 
     The plain interval takes folds as independent and is too narrow: the variance of the mean is
@@ -66,15 +70,17 @@ def corrected_t_interval(values, test_ratio, *, confidence_level=0.95):
     0.861 to 0.979
     """
     check_level(confidence_level, "confidence_level")
-    values = np.asarray(values, dtype=float)
-    values = values[~np.isnan(values)]
-    if len(values) < 2:
+    known = np.asarray(values, dtype=float)
+    known = known[~np.isnan(known)]
+    if len(known) < 2:
         return np.nan, np.nan
-    half = _error(values, test_ratio) * stats.t.isf((1 - confidence_level) / 2, len(values) - 1)
-    return float(values.mean() - half), float(values.mean() + half)
+    half = _error(known, test_ratio) * stats.t.isf((1 - confidence_level) / 2, len(known) - 1)
+    return float(known.mean() - half), float(known.mean() + half)
 
 
-def corrected_t_test(values_a, values_b, test_ratio, *, confidence_level=0.95):
+def corrected_t_test(
+    values_a: ArrayLike, values_b: ArrayLike, test_ratio: float, *, confidence_level: float = 0.95
+) -> PairedResult:
     """Corrected resampled t-test of two estimators over the same folds [1]_.
 
     With repeated cross-validation all folds of all repeats go in [2]_.
@@ -121,7 +127,14 @@ def corrected_t_test(values_a, values_b, test_ratio, *, confidence_level=0.95):
     return PairedResult(*map(float, (mean, mean - half, mean + half, statistic, p_value)))
 
 
-def bayesian_t_test(values_a, values_b, test_ratio, *, rope=0.01, confidence_level=0.95):
+def bayesian_t_test(
+    values_a: ArrayLike,
+    values_b: ArrayLike,
+    test_ratio: float,
+    *,
+    rope: float = 0.01,
+    confidence_level: float = 0.95,
+) -> BayesianResult:
     """Bayesian correlated t-test with a region of practical equivalence [1]_ [2]_.
 
     The posterior of the mean difference is a Student distribution whose scale carries the same

@@ -68,8 +68,16 @@ class HeldOut:
         trained on all samples it does not test; of a single fold as if on no end of them.
     """
 
-    def __init__(self, scores, predictions, pos_label=None, test_ratio=None):
-        self._rows, self._plans, self._found = {}, {}, {}
+    def __init__(
+        self,
+        scores: pd.DataFrame,
+        predictions: pd.DataFrame,
+        pos_label: object = None,
+        test_ratio: float | None = None,
+    ) -> None:
+        self._rows: dict[str, pd.DataFrame] = {}
+        self._plans: dict[frozenset, Patients] = {}
+        self._found: dict[tuple[str, str], LeftOut | None] = {}
         try:
             self.classes, self.columns = list_classes(predictions)
             self.pos_label = resolve_pos_label(self.classes, pos_label)
@@ -84,7 +92,7 @@ class HeldOut:
         units = predictions.assign(patient=number_units(predictions))
         units["known"] = units["group"].notna() if "group" in units else False
         self._rows = {
-            name: rows.sort_values(KEYS, kind="stable", ignore_index=True)
+            str(name): rows.sort_values(KEYS, kind="stable", ignore_index=True)
             for name, rows in units.groupby("estimator", sort=False)
         }
         known = scores[scores["value"].notna()]

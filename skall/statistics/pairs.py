@@ -1,5 +1,6 @@
 """Tests between all pairs of estimators of a comparison."""
 
+from collections.abc import Iterable
 from itertools import combinations, product
 
 import numpy as np
@@ -35,18 +36,18 @@ UNDECIDED = "cannot be decided"
 
 
 def test_estimators(
-    scores,
-    predictions,
+    scores: pd.DataFrame,
+    predictions: pd.DataFrame | None,
     *,
-    metric=None,
-    method=None,
-    references=None,
-    pos_label=None,
-    test_ratio=None,
-    held_out=None,
-    rope=None,
-    alpha=0.05,
-):
+    metric: str | None = None,
+    method: str | None = None,
+    references: Iterable[str] | None = None,
+    pos_label: object = None,
+    test_ratio: float | None = None,
+    held_out: HeldOut | None = None,
+    rope: float | None = None,
+    alpha: float = 0.05,
+) -> pd.DataFrame:
     """Test every pair of estimators, with p-values adjusted for the number of pairs.
 
     Parameters
@@ -169,7 +170,7 @@ def test_estimators(
 
 
 # A test of estimators, not one that pytest should run where it is imported.
-test_estimators.__test__ = False
+test_estimators.__test__ = False  # type: ignore[attr-defined]
 
 
 def _list_pairs(names, references):

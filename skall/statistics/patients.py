@@ -1,6 +1,7 @@
 """Intervals and tests over patients, from the predictions of each while held out."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -96,7 +97,7 @@ class LeftOut:
 
     value: float
     changes: np.ndarray
-    patients: object
+    patients: Any
 
     def __sub__(self, other):
         """The difference of two estimators' metric over the same patients."""
@@ -116,7 +117,9 @@ class LeftOut:
         return float(np.sqrt(self.patients.inflation * (changes @ changes)))
 
 
-def patient_t_interval(value, left_out, *, confidence_level=0.95):
+def patient_t_interval(
+    value: float, left_out: LeftOut, *, confidence_level: float = 0.95
+) -> tuple[float, float]:
     """Interval of a metric by the patients, as :func:`patient_t_test` tests a difference.
 
     Parameters
@@ -138,7 +141,9 @@ def patient_t_interval(value, left_out, *, confidence_level=0.95):
     return float(value - half), float(value + half)
 
 
-def patient_t_test(difference, left_out, *, confidence_level=0.95):
+def patient_t_test(
+    difference: float, left_out: LeftOut, *, confidence_level: float = 0.95
+) -> PairedResult:
     """Student's test of two estimators' difference by its spread over the patients.
 
     The variance is the jackknife's over patients, which are left out one after the other while
@@ -184,7 +189,7 @@ def patient_t_test(difference, left_out, *, confidence_level=0.95):
     return PairedResult(difference, low, high, statistic, float(min(1, max(p_value, least))))
 
 
-def find_detectable(left_out, alpha=0.05, power=0.8):
+def find_detectable(left_out: LeftOut, alpha: float = 0.05, power: float = 0.8) -> float:
     """The smallest true difference that :func:`patient_t_test` would mostly show.
 
     Parameters

@@ -1,5 +1,7 @@
 """Intervals of proportions: so many right out of so many."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
@@ -11,7 +13,13 @@ from skall.statistics.result import check_level
 METHODS = ("exact", "wilson")
 
 
-def proportion_interval(successes, trials, *, method="exact", confidence_level=0.95):
+def proportion_interval(
+    successes: int,
+    trials: int,
+    *,
+    method: Literal["exact", "wilson"] = "exact",
+    confidence_level: float = 0.95,
+) -> tuple[float, float]:
     """Confidence interval of a proportion.
 
     Parameters
@@ -57,7 +65,13 @@ def proportion_interval(successes, trials, *, method="exact", confidence_level=0
     return float(interval.low), float(interval.high)
 
 
-def proportion_intervals(predictions, *, pos_label=None, method="exact", confidence_level=0.95):
+def proportion_intervals(
+    predictions: pd.DataFrame,
+    *,
+    pos_label: object = None,
+    method: Literal["exact", "wilson"] = "exact",
+    confidence_level: float = 0.95,
+) -> pd.DataFrame:
     """Intervals of the metrics that are proportions of samples, for each estimator.
 
     Accuracy; with two classes recall, specificity and precision too. Samples count as independent:

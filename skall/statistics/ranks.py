@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from skall.statistics.result import check_level
@@ -32,7 +33,9 @@ class FriedmanResult(NamedTuple):
     groups: list
 
 
-def friedman_test(values, *, higher_is_better=True, alpha=0.05):
+def friedman_test(
+    values: pd.DataFrame | ArrayLike, *, higher_is_better: bool = True, alpha: float = 0.05
+) -> FriedmanResult:
     """Friedman's test, and Nemenyi's critical difference [1]_.
 
     The blocks should be independent, as data sets are. Folds of one data set share training
@@ -69,7 +72,9 @@ def friedman_test(values, *, higher_is_better=True, alpha=0.05):
     ({'a': 1.0, 'b': 2.0, 'c': 3.0}, [('a', 'b'), ('b', 'c')])
     """
     check_level(alpha, "alpha")
-    table = pd.DataFrame(values).astype(float)
+    table = (
+        values if isinstance(values, pd.DataFrame) else pd.DataFrame(np.asarray(values))
+    ).astype(float)
     n_blocks, n_estimators = table.shape
     if n_estimators < 3 or n_blocks < 2:
         raise ValueError(
@@ -91,7 +96,7 @@ def friedman_test(values, *, higher_is_better=True, alpha=0.05):
     return FriedmanResult(statistic, p_value, mean_ranks, difference, _join(mean_ranks, difference))
 
 
-def nemenyi_p_values(mean_ranks, n_blocks):
+def nemenyi_p_values(mean_ranks: pd.Series, n_blocks: int) -> pd.DataFrame:
     """Nemenyi's p-values of all pairs of estimators, adjusted for their number [1]_.
 
     Parameters

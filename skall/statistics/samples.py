@@ -1,13 +1,20 @@
 """Tests and intervals over samples that were each predicted once."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import binom, binomtest, norm, rankdata
 
 from skall.metrics.outcome import list_folds
 from skall.statistics.result import PairedResult, check_level, standardise
 
 
-def mcnemar_test(correct_a, correct_b, *, mid_p=True, confidence_level=0.95):
+def mcnemar_test(
+    correct_a: ArrayLike,
+    correct_b: ArrayLike,
+    *,
+    mid_p: bool = True,
+    confidence_level: float = 0.95,
+) -> PairedResult:
     """McNemar's test of two estimators' accuracies on the same samples [1]_.
 
     Only samples that one estimator has right and the other wrong count. Samples are taken as
@@ -70,7 +77,15 @@ def mcnemar_test(correct_a, correct_b, *, mid_p=True, confidence_level=0.95):
     return PairedResult((only_a - only_b) / n, *map(float, (*ends, only_a, p_value)))
 
 
-def delong_test(is_positive, scores_a, scores_b, groups=None, folds=None, *, confidence_level=0.95):
+def delong_test(
+    is_positive: ArrayLike,
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
+    groups: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    *,
+    confidence_level: float = 0.95,
+) -> PairedResult:
     """DeLong's test of two estimators' areas under the ROC curve on the same samples [1]_ [2]_.
 
     Parameters
@@ -130,7 +145,14 @@ def delong_test(is_positive, scores_a, scores_b, groups=None, folds=None, *, con
     return PairedResult(*map(float, (difference, *ends, statistic, 2 * norm.sf(abs(statistic)))))
 
 
-def auc_interval(is_positive, scores, groups=None, folds=None, *, confidence_level=0.95):
+def auc_interval(
+    is_positive: ArrayLike,
+    scores: ArrayLike,
+    groups: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    *,
+    confidence_level: float = 0.95,
+) -> tuple[float, float]:
     """Confidence interval of the area under the ROC curve, by DeLong's variance.
 
     Parameters
@@ -161,7 +183,8 @@ def auc_interval(is_positive, scores, groups=None, folds=None, *, confidence_lev
     check_level(confidence_level, "confidence_level")
     areas, covariance = _measure_areas(is_positive, [scores], groups, folds)
     half = norm.isf((1 - confidence_level) / 2) * np.sqrt(covariance[0, 0])
-    return tuple(float(end) for end in np.clip([areas[0] - half, areas[0] + half], 0, 1))
+    low, high = np.clip([areas[0] - half, areas[0] + half], 0, 1)
+    return float(low), float(high)
 
 
 def _measure_areas(is_positive, scores, groups, folds):

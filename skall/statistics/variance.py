@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 
-def variance_components(scores):
+def variance_components(scores: pd.DataFrame) -> pd.DataFrame:
     """How far values spread between folds, and apart from that between repeats.
 
     Estimates of a one-way random-effects analysis of variance with the repeats as groups [1]_; with

@@ -1,13 +1,14 @@
 """Plain sentences about tests."""
 
 import numpy as np
+import pandas as pd
 
 from skall.metrics.names import describe_metric
 from skall.statistics.pairs import EQUIVALENT, METHODS, NO_DIFFERENCE, UNDECIDED
 from skall.statistics.sentences import count_nouns, list_words
 
 
-def summarise_differences(tests, alpha=0.05):
+def summarise_differences(tests: pd.DataFrame, alpha: float = 0.05) -> list[str]:
     """Say which differences are real, in a few sentences.
 
     Parameters
@@ -35,10 +36,10 @@ def summarise_differences(tests, alpha=0.05):
     a is better than b (by 0.100; p < 0.001).
     """
     names = list(dict.fromkeys([*tests["estimator_a"], *tests["estimator_b"]]))
-    beaten = {name: [] for name in names}
-    alike = {name: set() for name in names}
+    beaten: dict[str, list] = {name: [] for name in names}
+    alike: dict[str, set[str]] = {name: set() for name in names}
     for row in tests.itertuples():
-        a, b = row.estimator_a, row.estimator_b
+        a, b = str(row.estimator_a), str(row.estimator_b)
         if row.conclusion in (NO_DIFFERENCE, EQUIVALENT, UNDECIDED):
             alike[a].add(b)
             alike[b].add(a)
@@ -52,9 +53,9 @@ def summarise_differences(tests, alpha=0.05):
             sentences.append(f"{winner} is better than {list_words(losers)} ({_describe(rows)}).")
     for group in _find_cliques(alike):
         among = tests["estimator_a"].isin(group) & tests["estimator_b"].isin(group)
-        rows = [*tests[among].itertuples()]
-        numbers = _describe_alike(rows, alpha)
-        sentences.append(f"{_describe_group(group, rows)} ({numbers}){describe_unseen(rows)}.")
+        pairs = [*tests[among].itertuples()]
+        numbers = _describe_alike(pairs, alpha)
+        sentences.append(f"{_describe_group(group, pairs)} ({numbers}){describe_unseen(pairs)}.")
     if (tests["conclusion"] == NO_DIFFERENCE).any() and "detectable" not in tests:
         sentences.append("A difference that is not shown may still be there.")
     return sentences
