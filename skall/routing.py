@@ -1,4 +1,4 @@
-"""Groups on their way to every split and `fit` inside an estimator."""
+"""Routing of groups to every split and ``fit`` inside an estimator."""
 
 import warnings
 from numbers import Integral
@@ -23,32 +23,34 @@ Fitted = TypeVar("Fitted", bound=BaseEstimator)
 def fit_with_groups(
     estimator: Fitted, X: Any, y: ArrayLike, groups: ArrayLike | None = None
 ) -> Fitted:
-    """Fit an estimator, and bring the groups to all that use them inside it.
+    """Fit an estimator, and pass the groups to everything inside it that uses them.
 
     These are the splitters of searches and stacks, such as
     :class:`~sklearn.model_selection.StratifiedGroupKFold`, and each ``fit`` that takes ``groups``,
-    as :class:`~skall.CNNClassifier`'s does for its inner split. Without this, scikit-learn's
-    searches hand groups to their splitter alone, and its other estimators to nothing.
+    as :class:`~skall.CNNClassifier`'s does for its inner split. scikit-learn's searches alone pass
+    groups only to their splitter, and its other estimators do not pass them at all.
 
     Parameters
     ----------
     estimator : estimator
-        Is fitted. Parts that do not say whether they want groups are made to ask for them, which
-        their clones remember; what follows a step that resamples is made not to, because the
-        groups belong to other rows there. An estimator that names ``groups`` in its own ``fit``
-        gets them there and passes them on as it sees fit: Optuna's ``OptunaSearchCV`` splits by
-        them and does not pass them on. Nor can a
-        :class:`~sklearn.ensemble.StackingClassifier`, whose splitter is replaced by its splits. A
-        number of folds, of it, a search or a calibration, becomes as many (or as many as have every
-        class in every part) of :class:`~skall.model_selection.splitting.CompleteGroupKFold`.
+        The estimator, which is fitted in place. Parts that have no setting for groups are set to
+        request them (``set_fit_request``), and so are their clones; parts after a step that
+        resamples are set not to, because the groups belong to other rows there. An estimator with
+        ``groups`` in the signature of its own ``fit`` gets them there: Optuna's ``OptunaSearchCV``
+        splits by them and does not pass them on. A
+        :class:`~sklearn.ensemble.StackingClassifier` cannot pass them on either; its splitter is
+        replaced by its splits. If the ``cv`` of a stack, a search or a calibration is a number, it
+        becomes as many folds (or as many as have every class in every part) of
+        :class:`~skall.model_selection.splitting.CompleteGroupKFold`.
     X, y
-        Samples and labels, which :func:`skall.validation.labels.read_labels` reads.
+        Samples, and labels of any type that :func:`skall.validation.labels.read_labels` accepts.
     groups : array-like of shape (n_samples,), optional
+        The group of each sample, such as its patient.
 
     Returns
     -------
-    estimator
-        The same, fitted.
+    estimator : estimator
+        The fitted estimator itself.
 
     Examples
     --------
@@ -69,7 +71,7 @@ def fit_with_groups(
         return estimator.fit(X, labels, groups=groups)
     if isinstance(estimator, StackingClassifier):
         _split_by_groups(estimator, labels, groups)
-        # What is routed reaches the final estimator too (scikit-learn 1.9), which refuses it.
+        # scikit-learn 1.9 routes groups to the final estimator too, which raises an error.
         if hasattr(estimator.cv, "split") and not isinstance(estimator.cv, str):
             estimator.set_params(cv=list(estimator.cv.split(X, labels, groups)))
         _warn_of_early_stopping(estimator)
@@ -79,7 +81,7 @@ def fit_with_groups(
             _request_groups(estimator, labels, groups)
             wanted = get_routing_for_object(estimator).consumes("fit", ["groups"])
         except NotImplementedError:
-            # A part cannot route: a search can still split by groups.
+            # A part does not support routing; a search can still split by groups.
             wanted = None
         if wanted:
             return estimator.fit(X, labels, groups=groups)
@@ -89,7 +91,7 @@ def fit_with_groups(
 
 
 def _split_by_groups(estimator, y, groups):
-    """Replace a number of folds, which would part groups, by as many of groups, or fewer."""
+    """Replace a number of folds, which would split groups, by as many folds of groups, or fewer."""
     if estimator.cv is not None and not isinstance(estimator.cv, Integral):
         return
     if find_largest(y, groups, 2, [0]):
@@ -114,13 +116,13 @@ def _warn_of_early_stopping(stacking):
 
 
 def _request_groups(estimator, y, groups, wanted=True):
-    """Have the estimator and its parts ask for groups, where they have not said."""
+    """Make the estimator and its parts request groups, where they have no setting for it."""
     if has_fit_parameter(estimator, "groups") and hasattr(estimator, "set_fit_request"):
         if estimator.get_metadata_routing().fit.requests.get("groups") is None:
             estimator.set_fit_request(groups=wanted)
         return
     wanted = wanted and not isinstance(estimator, StackingClassifier)
-    # Without an ensemble a calibration hands its splitter no groups (scikit-learn 1.9).
+    # Without an ensemble, a calibration passes its splitter no groups (scikit-learn 1.9).
     calibrates = isinstance(estimator, CalibratedClassifierCV) and estimator.ensemble is not False
     if wanted and (calibrates or isinstance(estimator, BaseSearchCV)):
         _split_by_groups(estimator, y, groups)

@@ -1,4 +1,4 @@
-"""Searches for parameter values, with patients kept together."""
+"""Searches for parameter values, with the images of a patient in one part."""
 
 import math
 import warnings
@@ -21,7 +21,7 @@ from skall.environment.randomness import draw_seed
 from skall.model_selection.splitting import CompleteGroupKFold, CompleteKFold, ThinnedFolds
 from skall.validation.constraints import check_values
 
-# What each strategy samples from beside lists, told by a method.
+# What each strategy samples from besides lists, recognised by a method.
 DISTRIBUTIONS = {"grid": (), "halving": ("rvs",), "optuna": ("to_external_repr",)}
 
 
@@ -36,53 +36,53 @@ def make_search(
     grouped: bool = False,
     random_state: int | np.random.RandomState | None = None,
 ) -> GridSearchCV | HalvingRandomSearchCV | RandomizedSearchCV:
-    """A scikit-learn search over an estimator's parameters.
+    """Make a scikit-learn search over an estimator's parameters.
 
     Parameters
     ----------
     estimator : classifier
-        Such as :func:`~skall.get_estimator` or a pipeline gives. Not changed.
+        The classifier or pipeline, which is not changed.
     space : dict of str to list
-        The values that each parameter may have. Beside lists, ``"halving"`` takes distributions of
+        The values of each parameter. Besides lists, ``"halving"`` takes distributions of
         scipy.stats, and ``"optuna"`` those of optuna.distributions.
     strategy : {"grid", "halving", "optuna"}, default="grid"
         ``"grid"``: :class:`~sklearn.model_selection.GridSearchCV`, all combinations.
         ``"halving"``: :class:`~sklearn.model_selection.HalvingRandomSearchCV` [1]_, which drops two
-        thirds of the candidates in each round and gives the rest three times as many epochs, the
-        estimator's ``max_epochs`` or a little less at the most; samples instead of epochs where
-        the estimator has no ``max_epochs``, `space` has, or a number of epochs is needed to warm up
-        or unfreeze.
+        thirds of the candidates in each round and trains the others for three times as many
+        epochs, at most the estimator's ``max_epochs``. The resource is samples instead of epochs if
+        the estimator has no ``max_epochs``, if `space` has it, or if the estimator uses
+        ``warmup_epochs`` or ``unfreeze_after``.
         ``"optuna"``: :class:`OptunaSearch`.
     trials : int, optional
-        How many combinations are tried: needed for ``"optuna"`` and for distributions, all of
-        them by default for ``"halving"``, and not for ``"grid"``.
+        Number of combinations to try: required for ``"optuna"`` and for distributions, by default
+        all of them for ``"halving"``, and not allowed for ``"grid"``.
     cv : int, default=3
-        Folds, shuffled; fewer where a class has too few samples (groups) to be in every part of as
-        many. What a fold without a class gives would not be the same metric.
+        Number of folds, which are shuffled; fewer if a class has too few samples (groups) to be in
+        every part, because a metric on a fold without a class is not comparable.
     scoring : str or callable, default="balanced_accuracy"
-        As in scikit-learn; the larger the better.
+        As in scikit-learn; greater is better.
     grouped : bool, default=False
         Split with :class:`~skall.model_selection.splitting.CompleteGroupKFold`, by the
         groups that ``fit`` is given, instead of
         :class:`~skall.model_selection.splitting.CompleteKFold`.
-        ``search.fit(X, y, groups=groups)`` brings them to this split;
-        :func:`skall.routing.fit_with_groups` also to the estimator's own ``fit``, which needs them
-        for early stopping.
+        ``search.fit(X, y, groups=groups)`` passes them to this split;
+        :func:`skall.routing.fit_with_groups` also passes them to the estimator's own ``fit``, which
+        needs them for early stopping.
     random_state : int, RandomState or None, default=None
-        Seed of the folds and of what is tried; the estimator has its own.
+        Seed of the folds and of the candidates; the estimator has its own.
 
     Returns
     -------
     search : GridSearchCV, HalvingRandomSearchCV or OptunaSearch
-        Unfitted. Once fitted, it is the classifier with the best parameters, fitted to all samples.
-        A candidate that fails is warned of and comes last; with ``"optuna"`` it is left out.
+        The unfitted search. Once fitted, it predicts with the best parameters, fitted to all
+        samples. A candidate that fails gives a warning and ranks last; ``"optuna"`` leaves it out.
 
     Raises
     ------
     ValueError, TypeError
-        For a parameter, value, strategy or number of trials that is not possible.
+        If a parameter, value, strategy or number of trials is not possible.
     ImportError
-        For ``"optuna"`` where it is not installed.
+        If the strategy is ``"optuna"`` and Optuna is not installed.
 
     References
     ----------
@@ -134,12 +134,13 @@ def _make_halving(estimator, space, trials, options):
 
 
 class HalvingSearch(HalvingRandomSearchCV):
-    """A halving search that judges by whole test parts, also where samples are the resource.
+    """A halving search that scores on whole test parts, also where samples are the resource.
 
-    Parameters as there; see :class:`~skall.model_selection.splitting.ThinnedFolds`.
+    It has the parameters of :class:`~sklearn.model_selection.HalvingRandomSearchCV`; see
+    :class:`~skall.model_selection.splitting.ThinnedFolds`.
     """
 
-    # scikit-learn's hook for the rounds, each of which has its own splitter.
+    # scikit-learn calls this once; each round has its own splitter.
     def _run_search(self, evaluate_candidates, *, callback_ctx):
         def evaluate(candidates, cv, **options):
             if self.resource == "n_samples":
@@ -150,21 +151,22 @@ class HalvingSearch(HalvingRandomSearchCV):
 
 
 class OptunaSearch(RandomizedSearchCV):
-    """A randomised search whose candidates Optuna proposes, knowing the scores of those before.
+    """A randomised search in which Optuna proposes each candidate from the earlier scores.
 
     It is :class:`~sklearn.model_selection.RandomizedSearchCV` with candidates from Optuna's
-    tree-structured Parzen estimator [1]_, [2]_. Unlike ``optuna_integration.OptunaSearchCV`` it
-    shows the errors of its candidates, knows scikit-learn's metadata routing, which takes groups
-    to the estimator's ``fit``, and trains no combination twice. Needs the extra ``search``.
+    tree-structured Parzen estimator [1]_, [2]_. Unlike ``optuna_integration.OptunaSearchCV``, it
+    reports the errors of its candidates, supports scikit-learn's metadata routing, which passes
+    groups to the estimator's ``fit``, and trains no combination twice. It needs the extra
+    ``search``.
 
     Parameters
     ----------
     estimator, scoring, n_jobs, refit, cv, verbose, error_score, return_train_score
-        As there; `scoring` is one metric.
+        As in :class:`~sklearn.model_selection.RandomizedSearchCV`; `scoring` is one metric.
     param_distributions : dict of str to list or optuna distribution
+        The values of each parameter.
     n_iter : int, default=10
-        Proposals. Those that were tried before cost nothing, so that ``cv_results_`` may be
-        shorter.
+        Number of proposals. Repeated ones are not trained again, so ``cv_results_`` may be shorter.
     random_state : int, RandomState or None, default=None
         Seed of the proposals.
 
@@ -175,11 +177,11 @@ class OptunaSearch(RandomizedSearchCV):
        2019, doi 10.1145/3292500.3330701.
     """
 
-    # RandomizedSearchCV's hook for what is tried next.
+    # RandomizedSearchCV calls this once.
     def _run_search(self, evaluate_candidates):
         optuna = _import_optuna()
         space = self.param_distributions
-        # Positions instead of values: Optuna's categories are texts and numbers only.
+        # Positions instead of values: Optuna's categories can only be texts and numbers.
         distributions = {
             name: optuna.distributions.CategoricalDistribution(range(len(values)))
             if is_list(values)
@@ -201,7 +203,7 @@ class OptunaSearch(RandomizedSearchCV):
                 try:
                     known[proposal] = evaluate_candidates([candidate])["mean_test_score"][-1]
                 except ValueError as exc:
-                    # scikit-learn's word where all fits of what it is given fail.
+                    # scikit-learn's message if every fit of a candidate fails.
                     if self.error_score == "raise" or "fits failed" not in str(exc):
                         raise
                     failure = exc
@@ -232,12 +234,12 @@ def _import_optuna():
 
 
 def is_list(values: object) -> bool:
-    """Whether values are given one by one, and not as a distribution."""
+    """Check whether values are listed, and not a distribution."""
     return isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str)
 
 
 def _check_space(estimator, space, strategy):
-    """Raise for parameters that the estimator lacks and values that it refuses."""
+    """Check that the estimator has the parameters and accepts their values."""
     if not isinstance(space, Mapping) or not space:
         raise TypeError(
             f"what is searched must be a dict of parameters and lists of values, as "
@@ -259,7 +261,7 @@ def _check_space(estimator, space, strategy):
 
 
 def _check_trials(space, strategy, trials):
-    """The number of combinations to try, or an error that says what is possible."""
+    """Check the number of combinations to try, and compute the default."""
     finite = all(is_list(values) for values in space.values())
     size = math.prod(len(values) for values in space.values()) if finite else math.inf
     if strategy == "grid":

@@ -1,4 +1,4 @@
-"""The conformance test of backbones, for their authors and for skall itself."""
+"""The conformance test of backbones, for their authors and for skall's own tests."""
 
 import pickle
 import tempfile
@@ -17,22 +17,22 @@ from skall.features.cnn import CNNFeatures
 def check_backbone(name: str, *, image_size: int | None = None) -> None:
     """Check that a registered backbone works in every part of skall.
 
-    Published weights are not fetched; everything is tried with random ones.
+    Published weights are not downloaded; the checks use random ones.
 
     Parameters
     ----------
     name : str
-        The name of its entry point.
+        Name of its entry point.
     image_size : int, optional
-        Height and width, in pixels, of the images to try; by default the backbone's own.
+        Height and width of the test images in pixels; by default the backbone's own.
 
     Raises
     ------
     AssertionError
-        Where the backbone does not keep to the contract of :class:`~skall.Backbone`; the message
-        says what was expected and what was found.
+        If the backbone violates the contract of :class:`~skall.Backbone`; the message says what was
+        expected and what was found.
     ImportError, TypeError, ValueError
-        Where it cannot be found, imported or built.
+        If it cannot be found, imported or built.
 
     Examples
     --------
@@ -105,13 +105,13 @@ def _check_copies(name, trunk, images):
         copy = pickle.loads(pickle.dumps(trunk))
     except (pickle.PicklingError, AttributeError, TypeError) as exc:
         raise AssertionError(f"backbone {name!r}: the trunk cannot be pickled: {exc}") from exc
-    _require(name, torch.equal(_run(copy, images), features), "a pickled copy computes otherwise")
+    _require(name, torch.equal(_run(copy, images), features), "a pickled copy gives other features")
     rebuilt = get_backbone(name).build(None)
     rebuilt.load_state_dict(trunk.state_dict())
     _require(
         name,
         torch.equal(_run(rebuilt, images), features),
-        "another trunk with the same state_dict() computes otherwise; register all it needs as "
+        "another trunk with the same state_dict() gives other features; register all it needs as "
         "parameters or buffers",
     )
 

@@ -113,7 +113,7 @@ VERDICTS = {
         r"do not depend on fc\.weight, fc\.bias \(2 parameters\); leave the classifier out",
     ),
     "unpicklable": ("put_after_conv(lambda maps: maps)", "cannot be pickled"),
-    "hidden": ("lambda weights: Hidden()", r"same state_dict\(\) computes otherwise"),
+    "hidden": ("lambda weights: Hidden()", r"same state_dict\(\) gives other features"),
     "no_module": ("lambda weights: 'resnet'", r"build\(None\) returned <class 'str'>"),
     "stages": (
         "Backbone(relu, stages=lambda trunk: list(trunk)[:1])",

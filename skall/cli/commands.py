@@ -15,7 +15,7 @@ from pathlib import Path
 
 import skall
 from skall.cli.options import DEFAULTS, make_parser
-from skall.cli.values import spell_command
+from skall.cli.values import format_command
 from skall.environment.allocator import tune_allocator
 
 PACKAGE = Path(skall.__file__).parent
@@ -135,7 +135,7 @@ def _compare(arguments):
     options = DEFAULTS | (SYNTHETIC_OPTIONS if data is None else {}) | given
     if "tune" in options:
         options["tune"] = _group_values(options["tune"])
-    spelled, command = dict(options), spell_command(data, options)
+    spelled, command = dict(options), format_command(data, options)
     ensembles = options.pop("ensembles", False)
     if ensembles and len(options["backbones"]) < 2:
         raise ValueError("--ensembles needs two backbones or more")
@@ -153,7 +153,7 @@ def _compare(arguments):
     if options.get("error_score") == "nan":
         del options["error_score"]
     about = {"command": command, **_name_data(data, cells)}
-    with _spell_remedies(data, spelled):
+    with _name_options(data, spelled):
         comparison = _run(cells, backbones, seed, quiet, ensembles, about, options)
     if as_json:
         _print_json(comparison)
@@ -163,7 +163,7 @@ def _compare(arguments):
 
 
 @contextmanager
-def _spell_remedies(data, options):
+def _name_options(data, options):
     """Name options instead of parameters in errors about folds."""
     from skall.comparison.splits import MissingClassError
 
@@ -172,7 +172,7 @@ def _spell_remedies(data, options):
     except MissingClassError as exc:
         message = exc.advise(f"--cv {exc.largest}", "--allow-missing-classes")
         if exc.largest is not None:
-            message += f" The command:\n  {spell_command(data, options | {'cv': exc.largest})}"
+            message += f" The command:\n  {format_command(data, options | {'cv': exc.largest})}"
         raise ValueError(message) from exc
 
 

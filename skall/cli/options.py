@@ -7,6 +7,7 @@ import argparse
 
 from skall import __version__
 from skall.cli.values import (
+    format_option,
     format_value,
     parse_columns,
     parse_cv,
@@ -14,7 +15,6 @@ from skall.cli.values import (
     parse_size,
     parse_tune,
     parse_value,
-    spell_option,
 )
 
 DEFAULTS = {
@@ -185,7 +185,7 @@ def make_parser():
     group = compare.add_argument_group("parameters of every network (skall.CNNClassifier)")
     for name, (default, text) in CLASSIFIER_OPTIONS.items():
         group.add_argument(
-            spell_option(name),
+            format_option(name),
             type=parse_value,
             metavar="VALUE",
             help=f"{text} (default: {format_value(default)})",

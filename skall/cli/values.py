@@ -1,4 +1,4 @@
-"""Values of options as text: how they are read, and how a command is written."""
+"""Options as text: parsing their values, and formatting a command."""
 
 import argparse
 import ast
@@ -7,13 +7,13 @@ import shlex
 from contextlib import suppress
 
 
-def spell_option(name):
-    """Write the name of a parameter as an option."""
+def format_option(name):
+    """Format the name of a parameter as an option."""
     return f"--{name.replace('_', '-')}"
 
 
 def parse_size(text):
-    """Read a number of gigabytes above 0."""
+    """Parse a number of gigabytes above 0."""
     with suppress(ValueError):
         if 0 < (size := float(text)) < float("inf"):
             return size
@@ -21,12 +21,12 @@ def parse_size(text):
 
 
 def parse_names(text):
-    """Read names with commas between them."""
+    """Parse names that are separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def parse_tune(text):
-    """Read the name of a parameter and its values."""
+    """Parse the name of a parameter and its values."""
     name, _, values = text.partition("=")
     if not name or not parse_names(values):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=A,B, as lr=1e-4,1e-3")
@@ -34,7 +34,7 @@ def parse_tune(text):
 
 
 def parse_columns(text):
-    """Read the headings of a table, which may hold commas, by skall's own names."""
+    """Parse the headings of a table by skall's names for them; headings may have commas."""
     pairs = [pair.partition("=") for pair in re.split(r",(?=\w+=)", text)]
     if not all(name and heading for name, _, heading in pairs):
         raise argparse.ArgumentTypeError(
@@ -44,14 +44,14 @@ def parse_columns(text):
 
 
 def parse_cv(text):
-    """Read a number of folds, or the word ``fold``."""
+    """Parse a number of folds, or the word ``fold``."""
     with suppress(ValueError):
         return text if text == "fold" else int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is neither a number of folds nor 'fold'")
 
 
 def parse_value(text):
-    """Read a number, true, false, none, or a tuple of numbers; any other text stays text."""
+    """Parse a number, true, false, none, or a tuple of numbers; other text stays text."""
     constants = {"none": None, "true": True, "false": False}
     if text.lower() in constants:
         return constants[text.lower()]
@@ -62,25 +62,25 @@ def parse_value(text):
 
 
 def format_value(value):
-    """Write a value as the text that :func:`parse_value` reads."""
+    """Format a value as the text that :func:`parse_value` parses."""
     if isinstance(value, (list, tuple)):
         return ",".join(map(format_value, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
-def spell_command(data, options):
-    """Write the command with every option that decides its results."""
+def format_command(data, options):
+    """Format the command with every option that its results depend on."""
     words = ["skall", "compare"] + ([] if data is None else [data])
     for name, value in options.items():
         if name == "baselines":
             words.append("--no-baselines")
         elif name in ("ensembles", "keep_weights", "allow_missing_classes"):
-            words.append(spell_option(name))
+            words.append(format_option(name))
         elif name == "columns":
             words += ["--columns", ",".join("=".join(pair) for pair in value.items())]
         elif name == "tune":
             for parameter, values in value.items():
                 words += ["--tune", f"{parameter}={format_value(values)}"]
         else:
-            words += [spell_option(name), format_value(value)]
+            words += [format_option(name), format_value(value)]
     return shlex.join(words)
