@@ -1,4 +1,4 @@
-"""Private names of other packages: each is still there,."""
+"""Private names of other packages: each is still there."""
 
 import importlib
 import inspect
