@@ -193,9 +193,13 @@ def test_a_changed_file_is_read_anew(tmp_path):
 
 
 def test_sizes_are_kept_apart(paths, tmp_path):
-    for size in (32, 24, 32):
-        found = ImagePreprocessor(size, memory=tmp_path / "cache").fit_transform(paths[:2])
-        assert found.shape == (2, size, size, 3)
+    for size in (32, 48):
+        features = CNNFeatures("timm/test_resnet", **(TINY | {"image_size": size}))
+        found, expected = (
+            features.set_params(memory=memory).fit_transform(paths[:2])
+            for memory in (tmp_path / "cache", None)
+        )
+        np.testing.assert_array_equal(found, expected)
 
 
 def invert(content, start, stop):

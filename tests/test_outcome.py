@@ -55,7 +55,8 @@ def run(estimators=None, X=None, y=None, **options):
 
 
 def run_networks(estimators, **options):
-    options = {"groups": CELLS.groups, "pos_label": "ALL", "cv": 2, "scoring": ["f1"]} | options
+    options = {"groups": CELLS.groups, "cv": 2, "baselines": False} | options
+    options = {"pos_label": "ALL", "scoring": ["f1"]} | options
     return run(estimators, CELLS.data, CELLS.target, **options)
 
 
@@ -200,7 +201,8 @@ def test_splitters_that_repeat_themselves_add_no_samples():
 
 
 def test_budgets_of_equal_networks_are_not_flagged():
-    comparison = run_networks([NETWORK, "timm/test_efficientnet"], **TINY | {"verbose": 0})
+    names = [NETWORK, "timm/test_efficientnet"]
+    comparison = run_networks(names, baselines=True, **TINY)
     budgets = comparison.budgets()
     size = get_estimator(NETWORK, **TINY).summary()
     for column in ("trainable", "non_trainable", "macs"):
@@ -247,7 +249,7 @@ def test_a_frozen_trunk_below_a_large_head_is_flagged():
         "frozen": get_estimator(NETWORK, **mlp | {"trainable": "head"}),
     }
     with pytest.warns(UserWarning, match="the whole network of whole; the head alone of frozen"):
-        run_networks(estimators, baselines=False)
+        run_networks(estimators)
 
 
 def test_trials_of_any_estimators_are_compared():
@@ -293,8 +295,7 @@ def test_cost_by_name_and_parameters():
 def test_kept_networks_predict_what_was_predicted(tmp_path):
     piped = make_pipeline(ImagePreprocessor(size=32), get_estimator(NETWORK, **TINY))
     estimators = {"a/b": get_estimator(NETWORK, **TINY), "piped": piped}
-    options = {"out": tmp_path, "keep_weights": True, "baselines": False}
-    comparison = run_networks(estimators, **options)
+    comparison = run_networks(estimators, out=tmp_path, keep_weights=True)
     rows = comparison.predictions_.query("estimator == 'a/b' and fold == 1")
     again = load(tmp_path / "folds" / "a%2Fb" / "0-1").predict_proba(CELLS.data[rows["sample"]])
     np.testing.assert_array_equal(again, rows[["proba_ALL", "proba_healthy"]].to_numpy())
@@ -303,11 +304,11 @@ def test_kept_networks_predict_what_was_predicted(tmp_path):
 
 def test_a_fold_without_its_network_is_done_again(tmp_path):
     estimators = {"net": get_estimator(NETWORK, **TINY)}
-    run_networks(estimators, out=tmp_path)
+    run_networks(estimators, out=tmp_path, baselines=True)
     stored = tmp_path / "folds" / "net" / "0-0.json"
     dummy = tmp_path / "folds" / "dummy" / "0-0.json"
     before = stored.stat().st_mtime_ns, dummy.stat().st_mtime_ns
-    run_networks(estimators, out=tmp_path, keep_weights=True)
+    run_networks(estimators, out=tmp_path, baselines=True, keep_weights=True)
     assert stored.stat().st_mtime_ns > before[0] and dummy.stat().st_mtime_ns == before[1]
     assert load(tmp_path / "folds" / "net" / "0-0").n_iter_ == 1
 
@@ -375,28 +376,16 @@ def test_patients_in_the_names_of_files_that_are_not_used(tmp_path):
 def test_bars_of_folds_estimators_and_epochs(monkeypatch):
     terminal = io.StringIO()
     monkeypatch.setattr(sys, "stderr", terminal)
-    run_networks({"net": get_estimator(NETWORK, **TINY | {"max_epochs": 3})}, verbose=1)
+    network = {"net": get_estimator(NETWORK, **TINY | {"max_epochs": 3})}
+    run_networks(network, baselines=True, verbose=1)
     shown = terminal.getvalue()
     assert re.search(r"folds: 100%.* 2/2 ", shown)
     assert re.search(r"estimators: 100%.* 12/12 ", shown)
     assert re.search(rf"epochs of {NETWORK}: .* 0/3 ", shown)
+    assert re.search(rf"epochs of {NETWORK}: 100%.* 3/3 ", shown)
     terminal.truncate(0)
     run_networks({"net": get_estimator(NETWORK, **TINY)}, verbose=0)
     assert terminal.getvalue().strip("\0") == ""
-
-
-def test_epochs_are_counted():
-    class Counter(EpochWatcher):
-        def teardown(self, estimator, context):
-            counts.append((self._bar.n, self._bar.total))
-            super().teardown(estimator, context)
-
-    counts = []
-    network = get_estimator(NETWORK, **TINY | {"max_epochs": 3})
-    watch(network, Counter(0))
-    for estimator in (network, make_pipeline(ImagePreprocessor(size=32), network)):
-        estimator.fit(CELLS.data, CELLS.target)
-    assert counts == [(3, 3), (3, 3)]
 
 
 def test_bars_change_nothing(tmp_path):
