@@ -1,11 +1,8 @@
 """What a reader wants first: the best, the shortcuts, the patients, and what has no value."""
 
-import json
-
 import numpy as np
 import pandas as pd
 
-from skall.cli import commands
 from skall.comparison import Comparison
 from skall.metrics import compute_metrics
 from skall.metrics.names import describe_metric
@@ -123,13 +120,10 @@ def test_missing_values_of_one_estimator():
     assert comparison.flags() == []
 
 
-def test_answers_come_first_in_the_terminal_and_in_json(capsys):
+def test_answers_come_first_in_the_terminal():
     positive, patients = make_patients([10] * 14, 7)
     comparison = make_comparison(positive, patients, scoring=["balanced_accuracy", "roc_auc"])
     assert repr(comparison).startswith(comparison.summary()["best"][0])
-    commands._print_json(comparison)
-    printed = json.loads(capsys.readouterr().out)
-    assert printed["summary"] == comparison.summary()
 
 
 def test_no_estimator_beats_a_shortcut_that_is_as_good():

@@ -65,6 +65,7 @@ def test_json(few_cells, capsys):
     results = json.loads(capsys.readouterr().out)
     assert results["positive_class"] == "ALL"
     assert list(results["estimators"]) == ["timm/test_resnet"]
+    assert {"best", "patients"} <= results["summary"].keys()
     accuracy = results["estimators"]["timm/test_resnet"]["accuracy"]
     assert accuracy["mean"] == pytest.approx(np.mean(accuracy["folds"]))
 

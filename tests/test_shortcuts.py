@@ -1,6 +1,7 @@
 """Shortcuts: what each measures, and that compare shows where one suffices."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +14,15 @@ from skall.cache.memory import IN_PROCESS
 from skall.comparison.estimators import BASELINES
 from skall.datasets import make_blood_cells
 from skall.features.shortcuts import SHORTCUTS, ShortcutFeatures, find_images
-from skall.images.pixels import convert_to_rgb
 
 
 def measure(kind, image):
     features = ShortcutFeatures(kind, memory=None).set_output(transform="pandas")
     return features.fit_transform([image]).iloc[0].to_dict()
+
+
+def measure_all(kind, files, memory):
+    return ShortcutFeatures(kind, memory=memory).fit_transform(files)
 
 
 def draw(height=40, width=80, inner=(0, 0, 0), frame=(255, 0, 0)):
@@ -102,20 +106,6 @@ def test_large_photographs_are_read_at_a_fraction(tmp_path):
 
 
 @pytest.fixture
-def readings(monkeypatch):
-    """Names of the files that are decoded, from an empty store on."""
-    names = []
-
-    def convert(picture, whites):
-        names.append(os.path.basename(picture.filename))
-        return convert_to_rgb(picture, whites)
-
-    IN_PROCESS.clear()
-    monkeypatch.setattr("skall.images.rows.convert_to_rgb", convert)
-    return names
-
-
-@pytest.fixture
 def files(tmp_path):
     """Twelve images, of no two the same, by path."""
     folder = tmp_path / "images"
@@ -125,28 +115,25 @@ def files(tmp_path):
     return [[str(folder / f"{row}.png")] for row in range(12)]
 
 
-def test_one_reading_is_enough_for_all(files, readings, tmp_path):
-    for memory in ("auto", str(tmp_path / "cache"), str(tmp_path / "cache")):
-        for kind in SHORTCUTS:
-            features = ShortcutFeatures(kind, memory=memory)
-            first = features.fit_transform(files)
-            assert first.shape == (12, len(features.get_feature_names_out()))
-            assert np.array_equal(features.transform(files[::-1]), first[::-1])
-    # As another process would: it finds what is in the folder.
+def test_one_reading_is_enough_for_all(files, tmp_path):
     IN_PROCESS.clear()
-    ShortcutFeatures(memory=str(tmp_path / "cache")).fit_transform(files)
-    assert len(readings) == 2 * 12
-    ShortcutFeatures(memory=None).fit_transform(files)
-    assert len(readings) == 3 * 12
-
-
-@pytest.mark.parametrize("stored", [False, True])
-def test_a_comparison_reads_each_image_once(stored, files, readings, monkeypatch, tmp_path):
-    # Prediction is timed on images that are read for it, and the page shows some.
-    monkeypatch.setattr("skall.comparison.evaluation.measure_latency", lambda *args: 0.1)
-    monkeypatch.setattr("skall.comparison.results.Comparison.write", lambda *args: None)
-    run(files, np.arange(12) % 2, **({"out": tmp_path / "out"} if stored else {}))
-    assert sorted(readings) == sorted(os.path.basename(path) for (path,) in files)
+    expected = {kind: measure_all(kind, files, None) for kind in SHORTCUTS}
+    memories = ("auto", str(tmp_path / "cache"))
+    for memory in memories:
+        measure_all("mean colour", files, memory)
+    # Of files that cannot be read any more, all numbers of all kinds are known.
+    for (path,) in files:
+        status = os.stat(path)
+        Path(path).write_bytes(bytes(status.st_size))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    for memory in (*memories, "another process"):
+        if memory == "another process":
+            IN_PROCESS.clear()
+            memory = memories[1]
+        for kind in SHORTCUTS:
+            np.testing.assert_array_equal(measure_all(kind, files, memory), expected[kind])
+    with pytest.raises(ValueError, match="cannot be read"):
+        measure_all("mean colour", files, None)
 
 
 @pytest.mark.usefixtures("without_page")
