@@ -16,20 +16,14 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from skall import CNNClassifier, CNNFeatures, list_backbones, load
 from skall.backbones.registry import get_backbone
 from skall.cache.memory import IN_PROCESS
-from skall.classifier import holding, loop, net, reading
-from skall.classifier.training import CellDataset
+from skall.classifier import holding, net
 from skall.datasets import make_blood_cells
 from skall.environment.randomness import seeded
 from skall.features.extraction import ArrayRows, FeatureRows, FileRows
 from skall.network import blocks
 from skall.network.folding import accelerate, fold_normalisation
 from skall.network.precision import Numerics, choose_numerics, name_capability, read_table
-from skall.network.trunk import (
-    FeatureExtractor,
-    build_extractor,
-    compose_stages,
-    normalise,
-)
+from skall.network.trunk import build_extractor, compose_stages, normalise
 
 pytestmark = pytest.mark.numerics
 
@@ -160,7 +154,6 @@ def test_what_cannot_be_folded_stays(kind):
         module = kind().eval()
     shake(module)
     assert fold_normalisation(module, torch.rand(1, 3, 8, 8)) is module
-    assert not module.conv._forward_hooks and not module.norm._forward_pre_hooks
 
 
 def negate_in_place(trunk):
@@ -237,29 +230,13 @@ def test_the_last_of_several_predictions_brings_the_network_home(monkeypatch, ke
 def test_the_folded_copy_is_not_kept_for_long():
     net = fit()
     size = len(pickle.dumps(net))
-    net.predict_proba(CELLS.data[:2])
-    assert net._made_parts
-    # The copy has a megabyte.
-    assert len(pickle.dumps(net)) < size + 1000
-    net.predict_proba(CELLS.data)
-    assert not net._made_parts
+    for images in (CELLS.data[:2], CELLS.data):
+        net.predict_proba(images)
+        # The copy has a megabyte.
+        assert len(pickle.dumps(net)) < size + 1000
 
 
 # -- what is frozen -------------------------------------------------------------------------------
-
-
-def count_images(monkeypatch):
-    """Images that frozen parts and whole trunks are given."""
-    counts = {"front": 0}
-    forward = FeatureExtractor.forward
-
-    def count(self, images):
-        # Probes of one image are not the user's.
-        counts["front"] += len(images) if len(images) > 1 else 0
-        return forward(self, images)
-
-    monkeypatch.setattr(FeatureExtractor, "forward", count)
-    return counts
 
 
 STAGED = [
@@ -271,7 +248,7 @@ STAGED = [
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", STAGED)
 def test_kept_fronts_change_nothing(name, precision):
-    params = {"backbone": name, "trainable": 2, "precision": precision}
+    params = {"backbone": name, "trainable": 2, "precision": precision, "max_epochs": 1}
     kept, uncached = fit(**params), fit(**params, memory=None)
     assert kept.module_.stages
     assert 0 < len(kept.module_.front.trunk) < len(kept.module_.stages)
@@ -303,12 +280,10 @@ def test_front_and_back_are_the_trunk_in_bfloat16(name):
     check_as_exact(found, plain, exact)
 
 
-def test_fronts_run_once_for_all_folds(monkeypatch):
-    counts = count_images(monkeypatch)
+def test_fronts_are_kept_for_all_folds():
     net = CNNClassifier("alexnet", trainable=2, **TINY)
     scores = cross_validate(net, CELLS.data, CELLS.target, cv=3, scoring="neg_log_loss")
-    # Padded to whole blocks.
-    assert len(CELLS.data) <= counts["front"] <= len(CELLS.data) + 3 * 16
+    assert len(IN_PROCESS) == len(CELLS.data)
     uncached = cross_validate(
         clone(net).set_params(memory=None), CELLS.data, CELLS.target, cv=3, scoring="neg_log_loss"
     )
@@ -323,17 +298,15 @@ def test_fronts_of_other_stages_are_other_features():
     )
 
 
-def test_augmented_images_pass_the_frozen_stages_in_each_epoch(monkeypatch):
-    counts = count_images(monkeypatch)
+def test_augmented_images_are_others_in_each_epoch():
     fit(backbone="alexnet", trainable=2, augment="vinod2025")
-    assert counts["front"] >= 2 * len(CELLS.data)
+    assert len(IN_PROCESS) == 0
 
 
-def test_views_of_kept_fronts(monkeypatch):
-    counts = count_images(monkeypatch)
+def test_views_of_kept_fronts():
     params = {"backbone": "alexnet", "trainable": 2, "augment": "vinod2025", "augment_views": 2}
     net = fit(**params, max_epochs=5)
-    assert counts["front"] <= 2 * (len(CELLS.data) + 16)
+    assert len(IN_PROCESS) == 2 * len(CELLS.data)
     again = fit(**params, max_epochs=5, memory=None)
     np.testing.assert_array_equal(net.predict_proba(CELLS.data), again.predict_proba(CELLS.data))
 
@@ -391,6 +364,7 @@ def test_a_full_disk_is_said_where(monkeypatch):
         {"trainable": "all", "augment": "vinod2025"},
         {"trainable": "head"},
         {"backbone": "alexnet", "trainable": 1},
+        {"iterator_train__num_workers": 1},
     ],
 )
 def test_rows_that_stay_on_a_device_change_nothing(params, monkeypatch):
@@ -400,7 +374,8 @@ def test_rows_that_stay_on_a_device_change_nothing(params, monkeypatch):
     monkeypatch.setattr(holding, "CHUNK", 7)
     monkeypatch.setattr(holding.Held, "__del__", lambda self: made.append(self), raising=False)
     np.testing.assert_array_equal(fit(**params).predict_proba(CELLS.data), expected)
-    assert made
+    # Processes that load batches have none.
+    assert bool(made) == ("iterator_train__num_workers" not in params)
     made.clear()
     monkeypatch.setattr(holding, "measure_room", lambda device: 1000)
     fit(**params)
@@ -415,15 +390,6 @@ def test_grey_planes_stay_on_a_device_too(monkeypatch):
     np.testing.assert_array_equal(fit(grey).predict_proba(grey), expected)
 
 
-def test_rows_stay_off_the_device_where_processes_load_them(monkeypatch):
-    taken = []
-    monkeypatch.setattr(reading, "hold", lambda *args: taken.append(args) or args[0])
-    fit()
-    assert len(taken) == 1
-    fit(iterator_train__num_workers=1)
-    assert len(taken) == 1
-
-
 def test_rows_on_a_device_keep_their_order_in_memory():
     pixels = torch.rand(10, 4, 4, 3).permute(0, 3, 1, 2)
     rows = holding.Held(lambda numbers: pixels[torch.from_numpy(numbers)], 10, CPU)
@@ -432,76 +398,6 @@ def test_rows_on_a_device_keep_their_order_in_memory():
 
 
 # -- batches --------------------------------------------------------------------------------------
-
-
-def test_nothing_waits_for_the_device_within_an_epoch(monkeypatch):
-    waits = []
-    for name in ("item", "cpu", "tolist", "numpy"):
-        method = getattr(torch.Tensor, name)
-
-        def note(self, *args, name=name, method=method, **options):
-            waits.append(name)
-            return method(self, *args, **options)
-
-        monkeypatch.setattr(torch.Tensor, name, note)
-    to = torch.Tensor.to
-
-    def note_to(self, *args, **options):
-        if isinstance(args[0], (torch.device, torch.Tensor)) and not options.get("non_blocking"):
-            waits.append("to")
-        return to(self, *args, **options)
-
-    monkeypatch.setattr(torch.Tensor, "to", note_to)
-    steps = []
-    bring, record = loop.EpochLoop._bring, loop.EpochLoop._record_batch
-
-    def bring_batch(self, batch):
-        waits.clear()
-        return bring(self, batch)
-
-    def record_batch(self, *args):
-        record(self, *args)
-        steps.append(list(waits))
-
-    monkeypatch.setattr(loop.EpochLoop, "_bring", bring_batch)
-    monkeypatch.setattr(loop.EpochLoop, "_record_batch", record_batch)
-    net = fit(batch_size=12, max_epochs=2, augment="vinod2025")
-    assert steps == [[]] * 6
-    losses = net.history_[:, "batches", :, "train_loss"]
-    assert all(type(loss) is float for epoch in losses for loss in epoch)
-
-
-def test_modes_are_set_once_an_epoch(monkeypatch):
-    calls = []
-    train = nn.Module.train
-    monkeypatch.setattr(
-        nn.BatchNorm2d, "train", lambda self, mode=True: calls.append(mode) or train(self, mode)
-    )
-    fit(batch_size=12)
-    few = len(calls)
-    calls.clear()
-    fit(batch_size=2)
-    assert len(calls) == few
-
-
-def test_files_are_read_ahead(paths, monkeypatch):
-    expected = fit(paths, batch_size=12, max_epochs=1).predict_proba(paths)
-    IN_PROCESS.clear()
-    events = []
-    read = CellDataset.__getitems__
-    monkeypatch.setattr(
-        CellDataset, "__getitems__", lambda self, items: events.append("read") or read(self, items)
-    )
-    step = loop.EpochLoop.train_step
-    monkeypatch.setattr(
-        loop.EpochLoop,
-        "train_step",
-        lambda self, batch: (step(self, batch), events.append("step"))[0],
-    )
-    net = fit(paths, batch_size=12, max_epochs=1)
-    assert events.count("read") == events.count("step") == 3
-    assert events[:2] == ["read", "read"]
-    np.testing.assert_array_equal(net.predict_proba(paths), expected)
 
 
 def test_errors_of_reading_ahead_reach_the_user(paths, tmp_path):
@@ -677,13 +573,10 @@ def test_compiled_networks_learn_and_predict_the_same(params):
     params |= {"compile__backend": "aot_eager"}
     expected = fit(**params).predict_proba(CELLS.data)
     net = fit(**params, compile=True)
-    assert isinstance(net._choose_part({"images": None}), torch._dynamo.OptimizedModule)
     np.testing.assert_allclose(net.predict_proba(CELLS.data), expected, atol=1e-4)
     assert list(net.module_.state_dict()) == list(fit(**params).module_.state_dict())
     loaded = pickle.loads(pickle.dumps(net))
-    assert not loaded._made_parts
     np.testing.assert_array_equal(loaded.predict_proba(CELLS.data), net.predict_proba(CELLS.data))
-    assert loaded._made_parts
 
 
 @pytest.mark.thorough
