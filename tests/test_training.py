@@ -205,8 +205,11 @@ def clone_state(net):
     return start.fit(X[:8], CELLS.target[:8]).module_.state_dict()
 
 
-def test_frozen_stages_keep_their_statistics():
-    net = make_classifier(backbone="resnet18", trainable=1).fit(X, CELLS.target)
+# With augmentation the images go through the frozen stages in every epoch.
+@pytest.mark.parametrize("augment", [None, "vinod2025"])
+def test_frozen_stages_keep_their_statistics(augment):
+    params = {"backbone": "resnet18", "trainable": 1, "max_epochs": 2}
+    net = make_classifier(**params, augment=augment).fit(X, CELLS.target)
     n_batches = [
         int(tensor)
         for name, tensor in net.module_.state_dict().items()
