@@ -286,3 +286,11 @@ def test_a_module_that_was_moved_is_the_same(monkeypatch):
     assert get_frozen(module) is before
     module.weight.data = module.weight.data.clone()
     assert get_frozen(module) is not before
+
+
+def test_a_process_keeps_one_copy_for_prediction(file, built):
+    first = fit(file)
+    assert get_frozen(first.module_.extractor.trunk).nbytes > 0
+    second = fit(None)
+    assert get_frozen(second.module_.extractor.trunk).nbytes > 0
+    assert get_frozen(first.module_.extractor.trunk).nbytes == 0

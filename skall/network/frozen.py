@@ -17,8 +17,8 @@ class FrozenTrunk:
     """What a trunk with certain weights computes: it is never changed and never handed out.
 
     It holds no reference to the module that it was made from. Estimators of a process whose trunks
-    have the same source and weights share one, with its copy of the weights for prediction, as
-    long as one of them, or :data:`LAST_TRUNK`, holds it.
+    have the same source and weights share one, as long as one of them, or :data:`LAST_TRUNK`, holds
+    it. Features are computed with a copy of the weights, of which a process keeps one.
 
     A trunk that an estimator shows (``net.module_.extractor.trunk``) is that estimator's alone.
     :func:`get_frozen` compares it, at each use, with what it was before, and makes another
@@ -32,9 +32,10 @@ class FrozenTrunk:
       :func:`torch.nn.utils.vector_to_parameters` does too.
 
     Writes into the same memory that torch does not count, as ``tensor.data.mul_(2)`` or
-    ``tensor.numpy()[...] = 0``, are not noticed: features go on being those of the weights before,
-    for this estimator and for all others. An operation in place on the tensor itself, under
-    ``torch.no_grad()``, makes them count.
+    ``tensor.numpy()[...] = 0``, are not noticed: features go on being those of the weights before.
+    No features of such weights reach other estimators or a cache, because where they would be
+    copied their sums are compared, and that is an error. Change the tensors themselves, under
+    ``torch.no_grad()``.
 
     Parameters
     ----------
@@ -59,10 +60,14 @@ class FrozenTrunk:
     False
     """
 
+    # A reference to the one whose copy was made last.
+    _newest = staticmethod(lambda: None)
+
     def __init__(self, trunk):
         self.digest = digest_weights(trunk)
+        self._sums = _sum_weights(trunk)
         self.shapes = {}
-        # Of the last image size and numerics: one copy of the weights is enough.
+        # Numerics and image size, and the copy for them.
         self._accelerated = None
         self._lock = Lock()
 
@@ -83,23 +88,37 @@ class FrozenTrunk:
         """
         numerics, device = extractor.numerics, extractor.mean.device
         with self._lock, torch.inference_mode(False):
-            if self._accelerated is None or self._accelerated[0] != (numerics, size):
+            made_for, trunk = self._accelerated or (None, None)
+            if made_for != (numerics, size):
                 self._check_weights(extractor.trunk)
-                self._accelerated = (numerics, size), _copy_accelerated(extractor, size)
-            trunk = self._accelerated[1]
+                trunk = _copy_accelerated(extractor, size)
+                self._keep((numerics, size), trunk)
             if device.type != "cpu":
                 trunk = deepcopy(trunk).to(device)
                 numerics.arrange_weights(trunk)
         return extractor.with_trunk(trunk)
 
+    def _keep(self, made_for, trunk):
+        """Keep the copy, the only one of a process: the one that was made before is dropped."""
+        before = FrozenTrunk._newest()
+        if before is not None:
+            before._accelerated = None
+        self._accelerated = made_for, trunk
+        FrozenTrunk._newest = ref(self)
+
     def _check_weights(self, trunk):
-        """Raise rather than keep, for all estimators, features of weights that only one has."""
-        if digest_weights(trunk) != self.digest:
+        """Raise rather than give all estimators features of weights that only one has."""
+        if not self.has_weights_of(trunk):
             raise RuntimeError(
                 "weights of a frozen trunk were changed in a way that torch does not count, as by "
                 "tensor.data.mul_ or tensor.numpy(); change the tensors themselves, under "
                 "torch.no_grad(), or use load_state_dict"
             )
+
+    def has_weights_of(self, trunk):
+        """Whether a trunk has these weights, also where torch has not counted a change."""
+        # Sums take a tenth of the time, but their last bits depend on device and threads.
+        return _sum_weights(trunk) == self._sums or digest_weights(trunk) == self.digest
 
     @property
     def nbytes(self):
@@ -253,7 +272,7 @@ class LastTrunk:
         frozen = get_frozen(trunk, source)
         with self._lock:
             self._source, self._trunk, self._frozen = source, trunk, frozen
-            self._state, self._sums = ModuleState(trunk), _sum_weights(trunk)
+            self._state = ModuleState(trunk)
             return self._show()
 
     def _show(self):
@@ -264,9 +283,11 @@ class LastTrunk:
         return shown
 
     def _is_unchanged(self):
-        # Once for each estimator there is time to look at the weights themselves.
-        is_same = ModuleState(self._trunk).has_tensors_of(self._state)
-        return is_same and _sum_weights(self._trunk) == self._sums
+        # Once per estimator, and not at each prediction, the weights themselves are compared.
+        now = ModuleState(self._trunk)
+        if now.addresses is None or not now.has_tensors_of(self._state):
+            return False
+        return self._frozen.has_weights_of(self._trunk)
 
     @property
     def is_used(self):
@@ -290,13 +311,12 @@ class LastTrunk:
     def clear(self):
         """Keep nothing alive."""
         with self._lock:
-            self._source = self._trunk = self._state = self._sums = None
-            self._frozen = self._shown = None
+            self._source = self._trunk = self._state = self._frozen = self._shown = None
 
 
 def _sum_weights(module):
     with torch.no_grad():
-        return [(tensor.device, tensor.sum().item()) for tensor in list_tensors(module)]
+        return [tensor.sum().item() for tensor in list_tensors(module)]
 
 
 def _count_bytes(module):
