@@ -44,7 +44,23 @@ class DiskStore(Store):
     the folder at most. Where the folder cannot be written to, a warning says why, and nothing more
     is kept.
 
-    MEASURED
+    Milliseconds to write and to read an array, by one process (two at once) on a busy machine with
+    2 cores, in 2026-12, with diskcache 5.6.3 and joblib 1.6:
+
+    ========= ============ ============ ============ ============
+    store     write 5 kB   read 5 kB    write 376 kB read 376 kB
+    ========= ============ ============ ============ ============
+    this one  2.3 (7.6)    0.5 (0.8)    10.9 (17.0)  1.4 (1.6)
+    diskcache 0.9 (1.3)    0.15 (0.2)   11.6 (23.7)  0.5 (0.9)
+    joblib    6.8 (14.5)   1.9 (2.5)    12.0 (24.5)  3.8 (7.5)
+    ========= ============ ============ ============ ============
+
+    diskcache is faster for small arrays, which is little beside the tens of milliseconds in which
+    a feature is computed. It cannot be used here for want of four guarantees: a limit beyond which
+    nothing is admitted (it evicts, or has no limit); a folder on a network file system, as the
+    processes of a cluster share it (not for SQLite, https://sqlite.org/wal.html); files that hold
+    no code (it unpickles arrays); damage that is noticed (it has no checksums). joblib lacks the
+    first, the third and the fourth.
 
     Parameters
     ----------
