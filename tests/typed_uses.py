@@ -15,14 +15,18 @@ from PIL import Image
 import skall
 from skall import (
     Backbone,
+    CNNFeatures,
+    Comparison,
     HandcraftedFeatures,
     ImagePreprocessor,
     StainNormalizer,
+    compare,
     datasets,
     list_backbones,
     tune_allocator,
 )
 from skall.datasets import get_data_home, load_cells, make_blood_cells
+from skall.displays.curves import RocDisplay
 from skall.features import ShortcutFeatures
 from skall.metrics import METRICS, check_scoring_names, compute_metrics, scorers
 from skall.routing import fit_with_groups
@@ -83,6 +87,10 @@ def images(frame: pd.DataFrame, stack: NDArray[np.uint8], pictures: list[Image.I
     stain = StainNormalizer(size=64).fit(pictures)
     assert_type(stain, StainNormalizer)
     assert_type(stain.mean_, NDArray[np.float64])
+    features = CNNFeatures("resnet50", pooling="flatten", memory=None).fit(stack)
+    assert_type(features, CNNFeatures)
+    assert_type(features.transform(pictures), NDArray[np.float32])
+    assert_type(features.image_size, int | None)
     assert_type(HandcraftedFeatures().fit(stack), HandcraftedFeatures)
     assert_type(HandcraftedFeatures().get_feature_names_out(), NDArray[np.object_])
     assert_type(ShortcutFeatures("image size").transform(stack), NDArray[Any])
@@ -104,3 +112,35 @@ def statistics(scores: pd.DataFrame, predictions: pd.DataFrame, values: list[flo
     assert_type(delong_test(values, values, scores["value"]).p_value, float)
     assert_type(friedman_test(scores), FriedmanResult)
     corrected_t_interval(values, test_ratio="10 folds")  # type: ignore[arg-type]
+
+
+def comparisons(frame: pd.DataFrame, models: dict[str, Any]) -> None:
+    comparison = compare(
+        ["resnet18", "densenet121"],
+        frame[["path"]],
+        frame["label"],
+        groups=frame["patient"],
+        cv=5,
+        scoring="roc_auc",
+        out=folder,
+        random_state=0,
+        max_epochs=3,
+    )
+    assert_type(comparison, Comparison)
+    compare(models, cells.data, cells.target, error_score="raise")
+    compare(["resnet18"], cells.data, cells.target, strategy="random")  # type: ignore[arg-type]
+    compare(["resnet18"], cells.data)  # type: ignore[call-arg]
+    assert_type(comparison.scores_, pd.DataFrame)
+    assert_type(comparison.predictions_, pd.DataFrame)
+    assert_type(comparison.trials_, dict[str, int])
+    assert_type(comparison.table(alpha=0.01), pd.DataFrame)
+    assert_type(comparison.test("roc_auc", "delong", names=["resnet18"]), pd.DataFrame)
+    assert_type(comparison.intervals("roc_auc", confidence_level=0.9), pd.DataFrame)
+    assert_type(comparison.budgets(), pd.DataFrame)
+    assert_type(comparison.summary(), dict[str, list[str]])
+    assert_type(comparison.flags(), list[str])
+    assert_type(comparison.split_names(), tuple[list[str], list[str]])
+    assert_type(comparison.vote(["resnet18", "densenet121"]), Comparison)
+    assert_type(comparison.plot_roc(), RocDisplay)
+    assert_type(comparison.report(folder / "report.html"), Path)
+    assert_type(Comparison.read("folder"), Comparison)

@@ -1,6 +1,7 @@
 """Time that goes into what is computed once for several estimators, folds and epochs."""
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import local
 
@@ -25,7 +26,7 @@ class SharedTime(local):
     _depth = 0
 
     @contextmanager
-    def running(self):
+    def running(self) -> Iterator[None]:
         """Count the time of a context, once where contexts are nested."""
         started = time.perf_counter()
         self._depth += 1

@@ -1,41 +1,46 @@
 """The public function: it plans a comparison, runs it, stores it and returns what was found."""
 
+import os
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skall.comparison.plan import make_plan
 from skall.comparison.record import Record
+from skall.comparison.results import Comparison
 from skall.comparison.tracking import make_tracker
 from skall.comparison.workers import check_backend, run_jobs
 
 
 def compare(
-    estimators,
-    X,
-    y,
+    estimators: Sequence[str] | Mapping[str, Any],
+    X: Any,
+    y: ArrayLike,
     *,
-    groups=None,
-    cv=10,
-    repeats=1,
-    allow_missing_classes=False,
-    scoring=None,
-    pos_label=None,
-    n_jobs=None,
-    out=None,
-    keep_weights=False,
-    baselines=True,
-    depth=None,
-    tracking=None,
-    tune=None,
-    strategy="grid",
-    trials=None,
-    random_state=None,
-    error_score=np.nan,
-    verbose=1,
-    **params,
-):
+    groups: ArrayLike | None = None,
+    cv: Any = 10,
+    repeats: int = 1,
+    allow_missing_classes: bool = False,
+    scoring: str | Iterable[str] | None = None,
+    pos_label: object = None,
+    n_jobs: int | None = None,
+    out: str | os.PathLike | None = None,
+    keep_weights: bool = False,
+    baselines: bool = True,
+    depth: int | None = None,
+    tracking: Literal["mlflow"] | None = None,
+    tune: Mapping[str, Any] | None = None,
+    strategy: Literal["grid", "halving", "optuna"] = "grid",
+    trials: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    error_score: float | Literal["raise"] = np.nan,
+    verbose: int = 1,
+    **params: Any,
+) -> Comparison:
     """Cross-validate several estimators over the same folds.
 
     Parameters

@@ -1,6 +1,8 @@
 """Ensembles of a comparison's estimators, from their stored held-out probabilities."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,14 @@ SMALLEST = 1e-6
 class Ensembles:
     """Methods that add ensembles to a comparison."""
 
-    def vote(self, names=None, name="vote"):
+    # Of the comparison.
+    scores_: pd.DataFrame
+    predictions_: pd.DataFrame
+    failures_: pd.DataFrame
+    members_: dict[str, tuple[str, ...]]
+    split_names: Callable[[], tuple[list[str], list[str]]]
+
+    def vote(self, names: Iterable[str] | None = None, name: str = "vote") -> Self:
         """Add an ensemble that averages the probabilities of its members: soft voting.
 
         It is computed from the stored probabilities, and equals scikit-learn's
@@ -43,7 +52,7 @@ class Ensembles:
         """
         return self._add_ensemble(name, names, _vote)
 
-    def stack(self, names=None, name="stack"):
+    def stack(self, names: Iterable[str] | None = None, name: str = "stack") -> Self:
         """Add an ensemble that learns weights of its members: stacked generalisation [1]_.
 
         For each fold a logistic regression on the log-odds of the members' probabilities is fitted
@@ -80,7 +89,7 @@ class Ensembles:
         """
         return self._add_ensemble(name, names, _stack)
 
-    def list_members(self):
+    def list_members(self) -> list[str]:
         """The estimators of an ensemble by default.
 
         Returns

@@ -1,5 +1,11 @@
 """The figures of a comparison."""
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
 from skall.displays.calibration import CalibrationDisplay
 from skall.displays.confusion import ConfusionDisplay
 from skall.displays.cost import CostDisplay
@@ -12,6 +18,7 @@ from skall.displays.metric_panels import MetricsDisplay
 from skall.displays.parameter_table import ParameterTableDisplay
 from skall.displays.rank_diagram import CriticalDifferenceDisplay
 from skall.displays.style import style_estimators
+from skall.images.inputs import ImagesLike
 
 
 class Plots:
@@ -21,7 +28,12 @@ class Plots:
     and further options of the display's ``from_comparison``.
     """
 
-    def plot_accuracy(self, ax=None):
+    # Of the comparison.
+    scores_: pd.DataFrame
+    predictions_: pd.DataFrame
+    split_names: Callable[[], tuple[list[str], list[str]]]
+
+    def plot_accuracy(self, ax: Axes | None = None) -> Axes:
         """Bars of the mean accuracy with a point for each fold.
 
         Parameters
@@ -43,7 +55,9 @@ class Plots:
         styles = style_estimators(self)
         return draw_folds(self.scores_, "accuracy", self.split_names()[1], styles, ax)
 
-    def plot_metrics(self, metrics=None, **options):
+    def plot_metrics(
+        self, metrics: str | Iterable[str] | None = None, **options: Any
+    ) -> MetricsDisplay:
         """One or several metrics with intervals, a panel for each.
 
         Parameters
@@ -59,7 +73,9 @@ class Plots:
         """
         return MetricsDisplay.from_comparison(self, metrics, **options)
 
-    def plot_confusion(self, names=None, **options):
+    def plot_confusion(
+        self, names: Iterable[str] | None = None, **options: Any
+    ) -> ConfusionDisplay:
         """Confusion matrices, pooled over the folds or ``per_fold=True``.
 
         Parameters
@@ -74,7 +90,7 @@ class Plots:
         """
         return ConfusionDisplay.from_comparison(self, names, **options)
 
-    def plot_roc(self, names=None, **options):
+    def plot_roc(self, names: Iterable[str] | None = None, **options: Any) -> RocDisplay:
         """Receiver operating characteristics with a band over the folds.
 
         Parameters
@@ -89,7 +105,9 @@ class Plots:
         """
         return RocDisplay.from_comparison(self, names, **options)
 
-    def plot_precision_recall(self, names=None, **options):
+    def plot_precision_recall(
+        self, names: Iterable[str] | None = None, **options: Any
+    ) -> PrecisionRecallDisplay:
         """Precision against recall with a band over the folds.
 
         Parameters
@@ -104,7 +122,9 @@ class Plots:
         """
         return PrecisionRecallDisplay.from_comparison(self, names, **options)
 
-    def plot_calibration(self, names=None, **options):
+    def plot_calibration(
+        self, names: Iterable[str] | None = None, **options: Any
+    ) -> CalibrationDisplay:
         """Observed against predicted probability.
 
         Parameters
@@ -119,7 +139,7 @@ class Plots:
         """
         return CalibrationDisplay.from_comparison(self, names, **options)
 
-    def plot_ranks(self, metric=None, **options):
+    def plot_ranks(self, metric: str | None = None, **options: Any) -> CriticalDifferenceDisplay:
         """Mean ranks with the critical difference of Nemenyi's test.
 
         Parameters
@@ -134,7 +154,7 @@ class Plots:
         """
         return CriticalDifferenceDisplay.from_comparison(self, metric, **options)
 
-    def plot_errors(self, X=None, **options):
+    def plot_errors(self, X: ImagesLike | None = None, **options: Any) -> ErrorGalleryDisplay:
         """The cells that were classified wrongly with the most confidence.
 
         Parameters
@@ -154,7 +174,9 @@ class Plots:
         options = {"names": names, "distinct": True} | options
         return ErrorGalleryDisplay.from_comparison(self, X, **options)
 
-    def plot_learning(self, names=None, **options):
+    def plot_learning(
+        self, names: Iterable[str] | None = None, **options: Any
+    ) -> LearningCurvesDisplay:
         """Losses and accuracies over the epochs with a band over the folds.
 
         Parameters
@@ -169,7 +191,9 @@ class Plots:
         """
         return LearningCurvesDisplay.from_comparison(self, names, **options)
 
-    def plot_cost(self, costs="macs", *, label=None, **options):
+    def plot_cost(
+        self, costs: str | Mapping[str, float] = "macs", *, label: str | None = None, **options: Any
+    ) -> CostDisplay:
         """A metric against what each estimator costs.
 
         Parameters
@@ -187,7 +211,7 @@ class Plots:
         """
         return CostDisplay.from_comparison(self, costs, label=label, **options)
 
-    def plot_parameters(self, **options):
+    def plot_parameters(self, **options: Any) -> ParameterTableDisplay:
         """A table of the networks' parameters, operations and cost.
 
         Parameters

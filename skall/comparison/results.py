@@ -1,9 +1,12 @@
 """The results of a comparison: tables, tests, sentences, files."""
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from shutil import get_terminal_size
+from typing import Any, Self
 
 import pandas as pd
 
@@ -87,19 +90,19 @@ class Comparison(Plots, Ensembles):
     predictions_: pd.DataFrame
     pos_label_: object
     best_params_: pd.DataFrame = field(default_factory=_EMPTY["best_params"])
-    trials_: dict = field(default_factory=dict)
-    members_: dict = field(default_factory=dict)
+    trials_: dict[str, int] = field(default_factory=dict)
+    members_: dict[str, tuple[str, ...]] = field(default_factory=dict)
     history_: pd.DataFrame = field(default_factory=_EMPTY["history"])
     resources_: pd.DataFrame = field(default_factory=_EMPTY["resources"])
     folds_: pd.DataFrame = field(default_factory=_EMPTY["folds"])
     failures_: pd.DataFrame = field(default_factory=_EMPTY["failures"])
     unlearnt_: pd.DataFrame = field(default_factory=_EMPTY["unlearnt"])
     samples_: pd.DataFrame = field(default_factory=_EMPTY["samples"])
-    estimators_: dict = field(default_factory=dict)
-    protocol_: dict = field(default_factory=dict)
+    estimators_: dict[str, dict[str, Any]] = field(default_factory=dict)
+    protocol_: dict[str, Any] = field(default_factory=dict)
     images_: object = None
 
-    def split_names(self):
+    def split_names(self) -> tuple[list[str], list[str]]:
         """The names of the estimators, and of the baselines that they should beat.
 
         Returns
@@ -114,7 +117,7 @@ class Comparison(Plots, Ensembles):
         ]
         return [name for name in names if name not in baselines], baselines
 
-    def table(self, alpha=0.05):
+    def table(self, alpha: float = 0.05) -> pd.DataFrame:
         """Every metric with its spread and interval, and conclusions, the best estimator first.
 
         Parameters
@@ -147,7 +150,7 @@ class Comparison(Plots, Ensembles):
         table = table.join(self.budgets()[["trainable", "epochs", "trials", "fit_seconds"]])
         return table.assign(conclusion=pd.Series(conclude(self, main, alpha)))
 
-    def summary(self, alpha=0.05):
+    def summary(self, alpha: float = 0.05) -> dict[str, list[str]]:
         """Answers to the three questions of most readers, in sentences.
 
         Parameters
@@ -165,7 +168,7 @@ class Comparison(Plots, Ensembles):
         """
         return summarise(self, alpha)
 
-    def differences(self, metric=None, alpha=0.05):
+    def differences(self, metric: str | None = None, alpha: float = 0.05) -> list[str]:
         """Say which differences are real: among the estimators, and against the baselines.
 
         Parameters
@@ -181,7 +184,9 @@ class Comparison(Plots, Ensembles):
         """
         return describe_differences(self, metric, alpha)
 
-    def intervals(self, metrics=None, method=None, **options):
+    def intervals(
+        self, metrics: str | Iterable[str] | None = None, method: str | None = None, **options: Any
+    ) -> pd.DataFrame:
         """Metrics with their intervals.
 
         Parameters
@@ -203,7 +208,7 @@ class Comparison(Plots, Ensembles):
             self.scores_, self.predictions_, metrics, method=method, **self._known | options
         )
 
-    def budgets(self):
+    def budgets(self) -> pd.DataFrame:
         """The size, training and cost of each estimator.
 
         Returns
@@ -215,7 +220,7 @@ class Comparison(Plots, Ensembles):
         """
         return tabulate_budgets(self)
 
-    def flags(self):
+    def flags(self) -> list[str]:
         """Everything that limits the comparison.
 
         Returns
@@ -228,14 +233,14 @@ class Comparison(Plots, Ensembles):
 
     def test(
         self,
-        metric=None,
-        method=None,
+        metric: str | None = None,
+        method: str | None = None,
         *,
-        names=None,
-        references=None,
-        rope=None,
-        alpha=0.05,
-    ):
+        names: Iterable[str] | None = None,
+        references: Iterable[str] | None = None,
+        rope: float | None = None,
+        alpha: float = 0.05,
+    ) -> pd.DataFrame:
         """Tests between each two of the estimators.
 
         Parameters
@@ -289,7 +294,7 @@ class Comparison(Plots, Ensembles):
         known = {"pos_label": self.pos_label_, "test_ratio": average_test_ratio(self.folds_)}
         return known | {"held_out": HeldOut(self.scores_, self.predictions_, **known)}
 
-    def report(self, path):
+    def report(self, path: str | os.PathLike) -> Path:
         """Write a page with every table and figure, and the tables beside it.
 
         The page needs no network and no other file. ``table.csv``, ``table.tex``,
@@ -312,7 +317,7 @@ class Comparison(Plots, Ensembles):
         """
         return write_report(self, path)
 
-    def write(self, folder):
+    def write(self, folder: str | os.PathLike) -> None:
         """Write everything: tables, ``accuracy.png`` and ``report.html``.
 
         :meth:`read` reads it again. Numbers are written as the shortest text that reads back as
@@ -326,7 +331,7 @@ class Comparison(Plots, Ensembles):
         write_tables(self, folder)
         self.report(Path(folder) / "report.html")
 
-    def digest(self):
+    def digest(self) -> str:
         """A text that changes with anything that is written to files.
 
         Returns
@@ -336,7 +341,7 @@ class Comparison(Plots, Ensembles):
         return hash_contents(self)
 
     @classmethod
-    def read(cls, folder):
+    def read(cls, folder: str | os.PathLike) -> Self:
         """Read what :meth:`write`, or :func:`compare` with ``out=``, has written to a folder.
 
         Parameters
@@ -354,7 +359,7 @@ class Comparison(Plots, Ensembles):
         """
         return cls(**read_tables(folder))
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, dict[str, Any]]:
         """The metrics and conclusions of :meth:`table` and the values of the folds, for JSON.
 
         Returns

@@ -1,6 +1,13 @@
 """Features of a backbone as a scikit-learn transformer."""
 
+import os
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import joblib
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,7 +16,7 @@ from skall.cache.memory import get_store
 from skall.cache.shared_time import SHARED_TIME
 from skall.environment.randomness import draw_seed, seeded
 from skall.features.extraction import extract_features, identify_extractor
-from skall.images.inputs import check_images
+from skall.images.inputs import ImagesLike, check_images
 from skall.network.device import Stay, resolve_device
 from skall.network.precision import choose_numerics
 from skall.network.trunk import build_extractor, measure_features
@@ -75,17 +82,17 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        backbone="resnet18",
-        weights="imagenet",
-        pooling="avg",
-        image_size=None,
-        image_shape=None,
-        memory="auto",
-        device="auto",
-        precision="auto",
-        random_state=None,
-        depth=None,
-    ):
+        backbone: str = "resnet18",
+        weights: str | os.PathLike | None = "imagenet",
+        pooling: Literal["avg", "flatten"] = "avg",
+        image_size: int | None = None,
+        image_shape: Sequence[int] | None = None,
+        memory: str | os.PathLike | joblib.Memory | None = "auto",
+        device: str | torch.device = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        depth: int | None = None,
+    ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.pooling = pooling
@@ -98,7 +105,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
         self.depth = depth
 
     @SHARED_TIME.running()
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y: object = None) -> Self:
         """Load the trunk; the images are only checked.
 
         Parameters
@@ -124,7 +131,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
         return self
 
     @SHARED_TIME.running()
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> NDArray[np.float32]:
         """Compute the features of images.
 
         Parameters
@@ -153,7 +160,7 @@ class CNNFeatures(PackedState, TransformerMixin, BaseEstimator):
             )
         return features.numpy()
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Name the features by the backbone and a number.
 
         Parameters
