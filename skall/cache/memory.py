@@ -1,6 +1,5 @@
 """The store of this process, and the one that the parameter ``memory`` names."""
 
-import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
@@ -9,6 +8,7 @@ import numpy as np
 
 from skall.cache.disk import DiskStore
 from skall.cache.store import Store
+from skall.validation.constraints import check_memory
 
 
 class MemoryStore(Store):
@@ -142,8 +142,5 @@ def get_store(memory, small=False):
         return MemoryStore(max_bytes=0)
     if isinstance(memory, str) and memory == "auto":
         return IN_PROCESS
-    is_path = (isinstance(memory, str) and memory) or hasattr(memory, "__fspath__")
-    if is_path and not os.path.isfile(memory):
-        return DiskStore(memory, IN_PROCESS if small else None)
-    found = f"{os.fspath(memory)!r}, a file" if is_path else repr(memory)
-    raise ValueError(f"memory must be 'auto', None, a folder or a joblib.Memory; got {found}")
+    check_memory(memory)
+    return DiskStore(memory, IN_PROCESS if small else None)

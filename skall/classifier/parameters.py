@@ -9,6 +9,7 @@ from sklearn.callback import FitCallback
 from torch import nn
 
 from skall.classifier.schedule import SCHEDULES
+from skall.environment.private_names import name_callbacks
 from skall.preprocessing.augmentation import PRESETS
 from skall.validation.constraints import (
     NETWORK_VALUES,
@@ -67,7 +68,7 @@ def _arguments(estimator, component):
     if component == "callbacks":
         callbacks = estimator.callbacks
         usable = callbacks is None or isinstance(callbacks, list)
-        return [name for name, _ in estimator._uniquely_named_callbacks()] if usable else None
+        return name_callbacks(estimator) if usable else None
     part = torch.compile if component == "compile" else getattr(estimator, component)
     if component == "lr_schedule" and isinstance(part, str):
         part = SCHEDULES.get(part)

@@ -41,6 +41,7 @@ INHERITED = {
         "_current_init_context": "registers the module and criterion as parts of the network",
         "_default_callbacks": "overridden: columns of the history, schedules, early stopping",
         "_get_param_names": "overridden: only the constructor's parameters are parameters",
+        "_initialize_callbacks": "called where training goes on with the network that there is",
         "_initialize_criterion": "overridden: device='auto'",
         "_initialize_module": "overridden: device='auto'",
         "_set_training": "overridden: layers are visited when the mode changes, not every batch",

@@ -1,8 +1,7 @@
 """Constraints on the values of an estimator's parameters."""
 
+import os
 from numbers import Integral, Real
-
-from skall.cache.memory import get_store
 
 
 def integer(low):
@@ -77,4 +76,26 @@ def check_values(estimator, values):
         check, words = values.get(parameter, (lambda value: True, ""))
         if not check(value):
             raise ValueError(f"{parameter}={value!r}: {name} takes {words} for {parameter}")
-    get_store(estimator.memory)
+    check_memory(estimator.memory)
+
+
+def check_memory(memory):
+    """Check the value of a parameter ``memory``.
+
+    Parameters
+    ----------
+    memory : "auto", None, path-like or joblib.Memory
+        The value.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else, such as an empty text or a file.
+    """
+    memory = getattr(memory, "location", memory)
+    if memory is None or (isinstance(memory, str) and memory == "auto"):
+        return
+    is_path = (isinstance(memory, str) and memory) or hasattr(memory, "__fspath__")
+    if not is_path or os.path.isfile(memory):
+        found = f"{os.fspath(memory)!r}, a file" if is_path else repr(memory)
+        raise ValueError(f"memory must be 'auto', None, a folder or a joblib.Memory; got {found}")
