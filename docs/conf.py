@@ -52,6 +52,7 @@ default_role = "literal"
 suppress_warnings = ["myst.xref_missing"]
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_default_options = {
     "members": True,
     "inherited-members": True,
