@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from test_pictures import UPRIGHT
+from test_image_files import UPRIGHT
 
 from skall import ImagePreprocessor
 from skall.cache.memory import MemoryStore
