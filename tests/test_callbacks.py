@@ -349,10 +349,3 @@ def test_progress_bars(capsys, monkeypatch):
     cross_validate(net, IMAGES, LABELS, cv=2, n_jobs=2)
     pickle.loads(pickle.dumps(net)).fit(IMAGES, LABELS)
     assert "100%" in capsys.readouterr().out
-    pipeline = make_pipeline(StandardScaler(), make_classifier()).set_callbacks(ProgressBar())
-    pipeline.fit(ROWS, LABELS)
-    assert "Pipeline - fit-final-estimator | CNNClassifier - fit #1" in capsys.readouterr().out
-    search = GridSearchCV(make_classifier(), {"lr": [0.01, 0.1]}, cv=2, n_jobs=2)
-    search.set_callbacks(ProgressBar()).fit(IMAGES, LABELS)
-    out = capsys.readouterr().out
-    assert "GridSearchCV - candidate-split-evaluation | CNNClassifier - fit #3" in out

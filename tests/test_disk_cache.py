@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +25,6 @@ from skall.cache.memory import get_store
 from skall.cli.commands import main
 from skall.datasets import make_blood_cells
 from skall.environment import versions
-from skall.images.rows import FileImages
-from skall.network import blocks
-from skall.network.blocks import run_halved
 from skall.network.trunk import FeatureExtractor
 
 CELLS = make_blood_cells(24, n_patients=4, image_size=48, random_state=0)
@@ -115,37 +111,6 @@ def test_estimators_share_a_folder(paths, tmp_path, monkeypatch):
     np.testing.assert_array_equal(preprocessor.fit_transform(paths), pixels)
     handcrafted = HandcraftedFeatures(memory=folder).fit_transform(paths)
     np.testing.assert_array_equal(handcrafted, numbers)
-
-
-def test_processes_that_start_together_divide_the_images(paths, tmp_path, monkeypatch):
-    monkeypatch.setattr(blocks, "CPU_PASS_SIZE", 4)
-    orders, passes, read = [], [], FileImages.read_batch
-
-    def follow(images, rows, *args):
-        orders[-1].extend(rows)
-        return read(images, rows, *args)
-
-    def extract(folder):
-        orders.append([])
-        return CNNFeatures("timm/test_resnet", memory=folder, **TINY).fit_transform(paths)
-
-    monkeypatch.setattr(FileImages, "read_batch", follow)
-    expected = [extract(tmp_path / name) for name in "ab"]
-    assert sorted(orders[0]) == sorted(orders[1]) == list(range(len(paths)))
-    assert orders[0] != orders[1]
-
-    def run(*args):
-        passes.append(args)
-        # Meanwhile another process has done everything.
-        shutil.copytree(tmp_path / "a", tmp_path / "c", dirs_exist_ok=True)
-        return run_halved(*args)
-
-    monkeypatch.setattr("skall.features.extraction.run_halved", run)
-    expected.append(extract(tmp_path / "c"))
-    np.testing.assert_array_equal(expected[0], expected[1])
-    np.testing.assert_array_equal(expected[0], expected[2])
-    # This one, and the one that may have been read already.
-    assert len(passes) <= 2
 
 
 def test_what_decides_the_last_bits_decides_the_file(tmp_path):
