@@ -5,7 +5,7 @@ import pandas as pd
 
 from skall.comparison import Comparison
 from skall.metrics import compute_metrics
-from skall.metrics.names import describe_metric
+from skall.metrics.formulas import describe_metric
 from skall.report.facts import describe_silent
 from skall.statistics.sentences import list_words
 

@@ -14,8 +14,8 @@ from skall import compare
 from skall.comparison import Comparison
 from skall.datasets import make_blood_cells
 from skall.report.facts import describe_facts
-from skall.report.latex import make_latex
 from skall.report.page import render_model_card, render_page
+from skall.report.tables import make_latex
 
 pytestmark = pytest.mark.usefixtures("without_page")
 

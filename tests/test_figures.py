@@ -14,10 +14,9 @@ from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 from skall.comparison import Comparison
 from skall.comparison.ensembles import score_predictions
 from skall.displays.calibration import CalibrationDisplay
-from skall.displays.confusion import ConfusionDisplay
 from skall.displays.cost import CostDisplay
 from skall.displays.curves import GRID, PrecisionRecallDisplay, RocDisplay
-from skall.displays.errors import ErrorGalleryDisplay, find_confident_errors
+from skall.displays.errors import ConfusionDisplay, ErrorGalleryDisplay, find_confident_errors
 from skall.displays.learning import LearningCurvesDisplay
 from skall.displays.metric_panels import MetricsDisplay
 from skall.displays.rank_diagram import CriticalDifferenceDisplay

@@ -13,9 +13,9 @@ import pytest
 
 from skall.comparison import Comparison
 from skall.comparison.ensembles import score_predictions
-from skall.displays.figures import draw_folds
+from skall.displays.metric_panels import draw_folds
 from skall.metrics import METRICS
-from skall.report.latex import make_latex
+from skall.report.tables import make_latex
 from skall.statistics import (
     bootstrap_intervals,
     corrected_t_interval,

@@ -22,10 +22,9 @@ from skall.cli.commands import main
 from skall.comparison import Comparison
 from skall.comparison.evaluation import COLUMNS
 from skall.datasets import make_blood_cells
-from skall.report.cells import make_confusions, make_fold_confusions
-from skall.report.checklists import fill_checklists
-from skall.report.facts import describe_facts
-from skall.report.selection import choose_estimators
+from skall.report.facts import choose_estimators, describe_facts
+from skall.report.figures import make_confusions, make_fold_confusions
+from skall.report.page import fill_checklists
 from skall.report.tables import make_table
 
 BREAKOUT = "<script>window.hacked=1</script>"

@@ -8,7 +8,7 @@ from scipy import stats
 from skall.metrics import compute_metrics
 from skall.statistics import HeldOut, find_detectable, patient_t_interval, patient_t_test
 from skall.statistics import test_estimators as compare_estimators
-from skall.statistics.left_out import cancel_shifts
+from skall.statistics.jackknife import cancel_shifts
 from skall.statistics.patients import find_freedom
 
 LABELS = np.array(["ALL", "healthy"])

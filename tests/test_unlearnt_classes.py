@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 from skall import compare
 from skall.comparison import Comparison
 from skall.metrics import METRICS, compute_metrics, scorers
-from skall.metrics.columns import spread_columns
+from skall.metrics.predictions import spread_columns
 
 X, Y = make_classification(90, n_informative=5, n_classes=3, random_state=0)
 Y = np.array(["a", "b", "c"])[Y]

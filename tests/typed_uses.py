@@ -40,7 +40,7 @@ from skall.statistics import (
     test_estimators,
 )
 from skall.statistics.ranks import FriedmanResult
-from skall.statistics.result import PairedResult
+from skall.statistics.significance import PairedResult
 from skall.testing import check_backbone
 
 cells = make_blood_cells(24, n_patients=6, image_size=32, random_state=0)

@@ -3,14 +3,19 @@
 import numpy as np
 
 from skall.comparison.estimators import DUMMY
-from skall.displays.held_out import list_samples
+from skall.displays.probabilities import list_samples
 from skall.metrics import LOWER_IS_BETTER
-from skall.metrics.names import describe_metric
+from skall.metrics.formulas import describe_metric
 from skall.statistics import adjust_holm, summarise_differences
 from skall.statistics.held_out import choose_metric, pivot_folds
 from skall.statistics.pairs import EQUIVALENT, NO_DIFFERENCE, UNDECIDED
-from skall.statistics.sentences import capitalize, count_nouns, list_words
-from skall.statistics.wording import describe_undecided, describe_unseen
+from skall.statistics.sentences import (
+    capitalize,
+    count_nouns,
+    describe_undecided,
+    describe_unseen,
+    list_words,
+)
 
 # Where patients are not known, a shortcut is close if it has this share of the network's distance
 # from chance: more than differences between the cells would give it.

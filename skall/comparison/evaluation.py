@@ -19,7 +19,7 @@ from skall.comparison.costs import FitCosts, measure_latency
 from skall.comparison.estimators import get_final_estimator, get_search, list_readers
 from skall.environment.private_names import select_rows
 from skall.metrics import compute_metrics
-from skall.metrics.columns import spread_columns
+from skall.metrics.predictions import spread_columns
 from skall.routing import fit_with_groups
 
 _KEY = ["estimator", "repeat", "fold"]

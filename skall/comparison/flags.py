@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from skall.displays.held_out import list_with_probabilities
+from skall.displays.probabilities import list_with_probabilities
 from skall.displays.style import shorten_number
-from skall.metrics.names import describe_metric
+from skall.metrics.formulas import describe_metric
 from skall.statistics.sentences import capitalize, list_words
 
 # Folds of each estimator that a sentence names.

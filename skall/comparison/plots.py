@@ -7,15 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from skall.displays.calibration import CalibrationDisplay
-from skall.displays.confusion import ConfusionDisplay
-from skall.displays.cost import CostDisplay
+from skall.displays.cost import CostDisplay, ParameterTableDisplay
 from skall.displays.curves import PrecisionRecallDisplay, RocDisplay
-from skall.displays.errors import ErrorGalleryDisplay
-from skall.displays.figures import draw_folds
-from skall.displays.held_out import list_with_probabilities
+from skall.displays.errors import ConfusionDisplay, ErrorGalleryDisplay
 from skall.displays.learning import LearningCurvesDisplay
-from skall.displays.metric_panels import MetricsDisplay
-from skall.displays.parameter_table import ParameterTableDisplay
+from skall.displays.metric_panels import MetricsDisplay, draw_folds
+from skall.displays.probabilities import list_with_probabilities
 from skall.displays.rank_diagram import CriticalDifferenceDisplay
 from skall.displays.style import style_estimators
 from skall.images.inputs import ImagesLike
@@ -82,11 +79,11 @@ class Plots:
         ----------
         names : list of str, optional
         **options
-            As :meth:`skall.displays.confusion.ConfusionDisplay.from_comparison`.
+            As :meth:`skall.displays.errors.ConfusionDisplay.from_comparison`.
 
         Returns
         -------
-        skall.displays.confusion.ConfusionDisplay
+        skall.displays.errors.ConfusionDisplay
         """
         return ConfusionDisplay.from_comparison(self, names, **options)
 
@@ -217,10 +214,10 @@ class Plots:
         Parameters
         ----------
         **options
-            As :meth:`skall.displays.parameter_table.ParameterTableDisplay.from_comparison`.
+            As :meth:`skall.displays.cost.ParameterTableDisplay.from_comparison`.
 
         Returns
         -------
-        skall.displays.parameter_table.ParameterTableDisplay
+        skall.displays.cost.ParameterTableDisplay
         """
         return ParameterTableDisplay.from_comparison(self, **options)

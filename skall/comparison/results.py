@@ -24,12 +24,12 @@ from skall.comparison.storage import (
     write_tables,
 )
 from skall.metrics import LOWER_IS_BETTER
-from skall.metrics.names import describe_metric
+from skall.metrics.formulas import describe_metric
 from skall.report import write_report
 from skall.statistics import average_test_ratio, test_estimators
 from skall.statistics.held_out import choose_metric
 from skall.statistics.intervals import tabulate_intervals
-from skall.statistics.left_out import HeldOut
+from skall.statistics.jackknife import HeldOut
 from skall.statistics.sentences import write_spread
 
 # Tables without rows, the defaults of attributes.

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skall.displays.errors import find_confident_errors
-from skall.displays.held_out import list_with_probabilities
+from skall.displays.probabilities import list_with_probabilities
 from skall.displays.style import save_figure
 from skall.images.rows import FileImages
 from skall.persistence.files import write_csv, write_file, write_json

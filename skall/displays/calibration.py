@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from skall.displays.held_out import read_positives, summarise_folds
+from skall.displays.probabilities import read_positives, summarise_folds
 from skall.displays.style import (
     GREY,
     WIDTH,

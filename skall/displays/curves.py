@@ -9,7 +9,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from skall.displays.held_out import read_positives, summarise_folds
+from skall.displays.probabilities import read_positives, summarise_folds
 from skall.displays.style import (
     GREY,
     draw_band,

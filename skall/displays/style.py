@@ -10,7 +10,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 # Here too, where all that figures need is found.
-from skall.metrics.names import describe_metric as describe_metric
+from skall.metrics.formulas import describe_metric as describe_metric
 
 # Okabe & Ito's colours, told apart by colour-blind readers: https://jfly.uni-koeln.de/color/
 # Without their yellow, which is hard to see on white, and their black, which is for words; the last

@@ -1,7 +1,7 @@
 """Metrics by their names: of one set of predictions, or of many resamples of it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from fractions import Fraction
 from functools import partial
@@ -9,15 +9,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skall.metrics.classification import FROM_LABELS
+from skall.metrics.classification import FROM_LABELS, FROM_PROBA
 from skall.metrics.outcome import WeightedOutcome, weigh_once
-from skall.metrics.probabilities import FROM_PROBA
 from skall.metrics.ranking import FROM_RANKING, find_sensitivity, measure_ranking
 
 METRICS = (*FROM_LABELS, *FROM_RANKING, *FROM_PROBA)
 LOWER_IS_BETTER = frozenset(FROM_PROBA)
 # One of the names of a family without end: any percentage may stand there.
 SENSITIVITY_EXAMPLE = "sensitivity_at_95_specificity"
+# Other names of the metrics.
+SYNONYMS = {
+    **{"sensitivity": "recall", "tpr": "recall", "tnr": "specificity", "ppv": "precision"},
+    **{"auc": "roc_auc", "auroc": "roc_auc", "mse": "brier", "ap": "average_precision"},
+}
+# Metrics as the field writes them.
+NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "mcc": "MCC",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "ece": "ECE",
+}
 
 
 class Formula(NamedTuple):
@@ -30,13 +45,6 @@ class Formula(NamedTuple):
 
     function: Callable
     needs: str
-
-
-# What others call them.
-SYNONYMS = {
-    **{"sensitivity": "recall", "tpr": "recall", "tnr": "specificity", "ppv": "precision"},
-    **{"auc": "roc_auc", "auroc": "roc_auc", "mse": "brier", "ap": "average_precision"},
-}
 
 
 def find_formula(name):
@@ -72,6 +80,39 @@ def find_formula(name):
         f"unknown metric {name!r}; {hint}Known: {', '.join(METRICS)}; and "
         f"{SENSITIVITY_EXAMPLE}, with any percentage"
     )
+
+
+def check_scoring_names(scoring: str | Iterable[str] | None = None) -> tuple[str, ...]:
+    """Metric names as a tuple, in the order given; all of :data:`METRICS` for None.
+
+    Parameters
+    ----------
+    scoring : str, iterable of str or None, default=None
+        Names of :data:`METRICS`, and ``sensitivity_at_<p>_specificity`` with a whole or decimal
+        percentage, 0 < p < 100.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    ValueError
+        For a name that is no metric; the message says which one is near. For a percentage that
+        cannot be read.
+
+    Examples
+    --------
+    >>> check_scoring_names(["f1", "sensitivity_at_95_specificity"])
+    ('f1', 'sensitivity_at_95_specificity')
+    """
+    names = METRICS if scoring is None else (scoring,) if isinstance(scoring, str) else scoring
+    names = tuple(dict.fromkeys(names))
+    for name in names:
+        find_formula(name)
+    if not names:
+        raise ValueError(f"scoring is empty; known metrics: {', '.join(METRICS)}")
+    return names
 
 
 def read_fixed_specificity(name):
@@ -155,3 +196,25 @@ def _evaluate(names, weighted):
         if getattr(weighted.outcome, needs) is not None:
             values[:, column] = function(weighted)
     return values
+
+
+def describe_metric(metric):
+    """A metric's name as the field writes it.
+
+    Parameters
+    ----------
+    metric : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> describe_metric("roc_auc"), describe_metric("sensitivity_at_95_specificity")
+    ('ROC AUC', 'sensitivity at 95 % specificity')
+    """
+    words = metric.replace("_", " ").split()
+    if words[-1] == "specificity" and len(words) == 4:
+        words.insert(3, "%")
+    return NAMES.get(metric, " ".join(words))

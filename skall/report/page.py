@@ -1,6 +1,7 @@
 """The page: what it shows, and how it is written."""
 
 import re
+import tomllib
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
@@ -12,21 +13,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from skall.displays.style import describe_metric
 from skall.persistence.files import write_csv, write_file
-from skall.report.cells import make_confusions, make_gallery
-from skall.report.checklists import fill_checklists
-from skall.report.drawing import draw_figures
-from skall.report.facts import describe_facts, describe_shortly, describe_silent, title_page
-from skall.report.keys import make_keys
-from skall.report.latex import make_latex, write_interval
-from skall.report.selection import choose_estimators
+from skall.report.facts import (
+    choose_estimators,
+    describe_facts,
+    describe_shortly,
+    describe_silent,
+    title_page,
+)
+from skall.report.figures import draw_figures, make_confusions, make_gallery, make_keys
 from skall.report.tables import (
     N_RESAMPLES,
     make_classes,
     make_costs,
     make_details,
     make_intervals,
+    make_latex,
     make_spread,
     make_table,
+    write_interval,
 )
 
 # What a reader wants to know first, by the keys of :meth:`Comparison.summary`.
@@ -192,3 +196,33 @@ def _escape_markdown(value):
 
 def _read(name):
     return files("skall.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def fill_checklists(facts):
+    """The items of CLAIM, STARD-AI and TRIPOD+AI with what is known.
+
+    Parameters
+    ----------
+    facts : dict of str to str
+        From :func:`skall.report.facts.describe_facts`.
+
+    Returns
+    -------
+    list of dict
+        For each guideline ``name, citation, note, items, n_filled``; an item has ``number,
+        section, topic`` and ``answer``, None where it is to be filled in.
+    """
+    text = files("skall.report").joinpath("checklists.toml").read_text(encoding="utf-8")
+    filled = []
+    for guideline in tomllib.loads(text)["guideline"]:
+        items = [item | {"answer": _answer(item, facts)} for item in guideline["item"]]
+        n_filled = sum(item["answer"] is not None for item in items)
+        filled.append({"note": "", **guideline, "items": items, "n_filled": n_filled})
+    return filled
+
+
+def _answer(item, facts):
+    """What is known of an item, from one fact or several."""
+    names = item.get("fact", [])
+    names = [names] if isinstance(names, str) else names
+    return " ".join(facts[name] for name in names if name in facts) or None

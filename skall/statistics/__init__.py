@@ -4,23 +4,24 @@ Everything takes plain arrays, or tables of scores and predictions as
 :class:`skall.comparison.Comparison` holds them.
 """
 
-from skall.statistics.adjustment import adjust_holm
 from skall.statistics.bootstrap import bootstrap_intervals
-from skall.statistics.five_by_two import five_by_two_f_test, five_by_two_t_test
 from skall.statistics.folds import (
     average_test_ratio,
     bayesian_t_test,
     corrected_t_interval,
     corrected_t_test,
+    five_by_two_f_test,
+    five_by_two_t_test,
+    variance_components,
 )
-from skall.statistics.left_out import HeldOut
+from skall.statistics.intervals import proportion_interval, proportion_intervals
+from skall.statistics.jackknife import HeldOut
 from skall.statistics.pairs import METHODS, test_estimators
 from skall.statistics.patients import find_detectable, patient_t_interval, patient_t_test
-from skall.statistics.proportions import proportion_interval, proportion_intervals
 from skall.statistics.ranks import friedman_test, nemenyi_p_values
 from skall.statistics.samples import auc_interval, delong_test, mcnemar_test
-from skall.statistics.variance import variance_components
-from skall.statistics.wording import summarise_differences
+from skall.statistics.sentences import summarise_differences
+from skall.statistics.significance import adjust_holm
 
 __all__ = [
     "METHODS",

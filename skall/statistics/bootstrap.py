@@ -10,7 +10,7 @@ from scipy.stats import norm
 from skall.metrics import check_scoring_names
 from skall.metrics.formulas import evaluate_weighted
 from skall.statistics.held_out import list_classes, number_units, read_outcome
-from skall.statistics.result import check_level
+from skall.statistics.significance import check_level
 
 METHODS = ("percentile", "bca")
 # Numbers in the largest temporary array: 32 MB.

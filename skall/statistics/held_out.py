@@ -5,7 +5,7 @@ import pandas as pd
 
 from skall.metrics import LOWER_IS_BETTER, resolve_pos_label
 from skall.metrics.outcome import Outcome
-from skall.metrics.scorers import fill_columns
+from skall.metrics.predictions import fill_columns
 
 
 def list_classes(predictions):

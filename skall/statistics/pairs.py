@@ -7,15 +7,18 @@ import numpy as np
 import pandas as pd
 
 from skall.metrics import LOWER_IS_BETTER
-from skall.statistics.adjustment import adjust_holm
-from skall.statistics.five_by_two import five_by_two_f_test, five_by_two_t_test
-from skall.statistics.folds import bayesian_t_test, corrected_t_test
+from skall.statistics.folds import (
+    bayesian_t_test,
+    corrected_t_test,
+    five_by_two_f_test,
+    five_by_two_t_test,
+)
 from skall.statistics.held_out import choose_metric, pivot_folds
-from skall.statistics.left_out import HeldOut
+from skall.statistics.jackknife import HeldOut
 from skall.statistics.patients import find_detectable, patient_t_test
 from skall.statistics.ranks import friedman_test, nemenyi_p_values
-from skall.statistics.result import PairedResult, check_level
-from skall.statistics.sample_pairs import compare_samples
+from skall.statistics.samples import compare_samples
+from skall.statistics.significance import PairedResult, adjust_holm, check_level
 
 METHODS = {
     "patient_t": "t-test over patients",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from skall.statistics.result import PairedResult, check_level, standardise
+from skall.statistics.significance import PairedResult, check_level, standardise
 
 # With three patients of a class no test that `benchmarks/verdicts.py` tries keeps its level.
 LEAST_PATIENTS = 4

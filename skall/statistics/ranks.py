@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
-from skall.statistics.result import check_level
+from skall.statistics.significance import check_level
 
 
 class FriedmanResult(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the figures read from a comparison."""
+"""Held-out probabilities as the figures read them from a comparison."""
 
 import numpy as np
 import pandas as pd

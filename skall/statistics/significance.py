@@ -1,8 +1,9 @@
-"""What a test of two estimators answers."""
+"""Results of tests of two estimators, and what the tests share."""
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
 class PairedResult(NamedTuple):
@@ -97,3 +98,33 @@ def subtract(values_a, values_b):
         raise ValueError("a value is NaN: leave the fold out for both estimators")
     # Sums in another order differ in the last bits, and a variance of 1e-32 proves nothing.
     return np.where(np.isclose(a, b, rtol=0, atol=1e-12), 0, a - b)
+
+
+def adjust_holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """P-values adjusted for their number by Holm's step-down method [1]_.
+
+    Parameters
+    ----------
+    p_values : array-like of shape (n_tests,)
+        NaN counts as no test and stays.
+
+    Returns
+    -------
+    ndarray of shape (n_tests,)
+
+    References
+    ----------
+    .. [1] Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+       Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> adjust_holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p_values = np.array(p_values, dtype=float)
+    known = np.flatnonzero(~np.isnan(p_values))
+    order = known[np.argsort(p_values[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    p_values[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1)
+    return p_values

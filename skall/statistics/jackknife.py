@@ -1,4 +1,4 @@
-"""Metrics of held-out predictions without each patient."""
+"""Metrics of held-out predictions without each patient, and their jackknife variance."""
 
 from dataclasses import dataclass, replace
 
