@@ -1,9 +1,11 @@
-"""Private names of other packages: each is still there."""
+"""Private names of other packages: each is still there, and stands in one module."""
 
+import ast
 import importlib
 import inspect
 import pkgutil
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,10 @@ import skall
 from skall.environment import private_names
 from skall.environment.private_names import INHERITED, READ_IN
 
+FOLDER = Path(skall.__file__).parent
 HOME = "skall/environment/private_names.py"
+# Public methods of every namedtuple.
+PUBLIC = {"_asdict", "_replace"}
 PACKAGES = {"mlflow": "mlflow-skinny", "sklearn": "scikit-learn"}
 
 
@@ -41,7 +46,8 @@ def explain(module, what):
 def test_inherited_names_are_there(owner, name, purpose):
     module, _, class_name = owner.partition(":")
     cls = getattr(importlib.import_module(module), class_name)
-    assert hasattr(cls, name), explain(module, f"{class_name}.{name}, which skall uses: {purpose}")
+    is_there = hasattr(cls, name) or f"self.{name} = " in inspect.getsource(cls)
+    assert is_there, explain(module, f"{class_name}.{name}, which skall uses: {purpose}")
     if purpose.startswith("overridden"):
         # A method that nothing calls any more would be overridden in vain.
         sources = [inspect.getsource(inspect.getmodule(base)) for base in cls.__mro__[:-1]]
@@ -124,8 +130,43 @@ def test_name_of_mlflow_is_there():
     assert hasattr(fluent, "_get_experiment_id"), explain("mlflow", what)
 
 
+def list_private(tree):
+    """Private names that code imports, takes from objects, or names in getattr and hasattr."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("skall"):
+            yield from [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            yield from (part for alias in node.names for part in alias.name.split("."))
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr"):
+            yield from (each.value for each in node.args if isinstance(each, ast.Constant))
+
+
+def list_own(tree):
+    """Names of attributes, methods and functions that code defines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.id if isinstance(node, ast.Name) else node.attr
+
+
 def is_private(name):
     return isinstance(name, str) and name.startswith("_") and not name.startswith("__")
+
+
+def test_no_other_module_uses_private_names():
+    trees = {path: ast.parse(path.read_text()) for path in FOLDER.rglob("*.py")}
+    own = {name for tree in trees.values() for name in list_own(tree)}
+    known = own | PUBLIC | {name for names in INHERITED.values() for name in names}
+    found = {
+        f"{path.relative_to(FOLDER.parent)}: {name}"
+        for path, tree in trees.items()
+        for name in list_private(tree)
+        if is_private(name) and name not in known and FOLDER.parent / HOME != path
+    }
+    assert not found, f"use a public name, or add them to {HOME}: {sorted(found)}"
 
 
 def test_every_overridden_name_is_listed():

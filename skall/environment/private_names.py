@@ -35,7 +35,7 @@ __all__ = [
 # The versions whose source was read.
 READ_IN = {"mlflow-skinny": "3.17", "scikit-learn": "1.9", "skorch": "1.4", "torch": "2.14"}
 
-# Methods of other packages' classes that skall's subclasses override or call.
+# Methods and attributes of other packages' classes that skall's subclasses override or use.
 INHERITED = {
     "skorch:NeuralNet": {
         "_current_init_context": "registers the module and criterion as parts of the network",
@@ -48,7 +48,9 @@ INHERITED = {
         "_validate_params": "overridden: names are checked when they are given",
     },
     "sklearn.callback:CallbackSupportMixin": {
+        "_callback_fit_ctx": "the task of fit, which the tasks of its epochs belong to",
         "_init_callback_context": "makes each epoch of fit a task of scikit-learn's callbacks",
+        "_skl_callbacks": "without callbacks, fit makes no tasks",
     },
     "sklearn.metrics._scorer:_Scorer": {
         "_score": "overridden, in BaseScorer: one metric, from predictions that all metrics share",
