@@ -128,7 +128,7 @@ def make_panels(ax, shape, panel_size, height_ratios=None):
     Parameters
     ----------
     ax : matplotlib.axes.Axes or None
-        What it held is hidden where it gives way to several panels.
+        Its content is hidden where several panels replace it.
     shape : (int, int)
         Rows and columns.
     panel_size : (float, float)

@@ -159,7 +159,7 @@ def describe_classes(comparison):
 
 
 def describe_partition(comparison):
-    """How the samples were dealt."""
+    """How the samples were assigned to folds."""
     protocol = comparison.protocol_
     n_repeats = comparison.scores_["repeat"].nunique()
     n_folds = comparison.scores_.groupby("repeat")["fold"].nunique().max()
@@ -172,7 +172,7 @@ def describe_partition(comparison):
 
 
 def _describe_disjoint(comparison):
-    """Whether patients are on both sides of a split; None where nobody has recorded it."""
+    """Whether patients are on both sides of a split; None where it was not recorded."""
     if comparison.predictions_["group"].isna().all():
         return "By sample; whether a patient is on both sides of a split is not known."
     n_parted = comparison.protocol_.get("parted")

@@ -199,7 +199,7 @@ def pivot_folds(scores, metric, names):
     Returns
     -------
     DataFrame
-        Columns in the order of `names`; without rows where nobody has a value anywhere.
+        Columns in the order of `names`; without rows in which no estimator has a value.
     """
     rows = scores[(scores["metric"] == metric) & scores["estimator"].isin(names)]
     folds = rows.pivot(index=["repeat", "fold"], columns="estimator", values="value")

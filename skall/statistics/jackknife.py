@@ -163,7 +163,7 @@ def cancel_shifts(changes, parts):
     Returns
     -------
     ndarray of shape (n_left_out,)
-        Each fold's deviation, the sum over its classes, is dealt to them in equal parts; their
+        Each fold's deviation, the sum over its classes, is divided among them in equal parts; their
         squares have the same expectation where classes deviate independently.
     """
     if not np.isfinite(changes).all() or (parts["share"] == 1).any():
@@ -172,9 +172,9 @@ def cancel_shifts(changes, parts):
     effects = parts.assign(effect=changes[parts.index] * (1 - parts["share"]))
     in_fold, in_part = effects.groupby("fold"), effects.groupby(["fold", "class"])
     n_classes = in_fold["class"].transform("nunique")
-    dealt = in_fold["effect"].transform("sum") / np.sqrt(n_classes)
+    shared = in_fold["effect"].transform("sum") / np.sqrt(n_classes)
     kept = parts["share"] / in_part["share"].transform("sum")
-    effect = effects["effect"] + (dealt - in_part["effect"].transform("sum")) * kept
+    effect = effects["effect"] + (shared - in_part["effect"].transform("sum")) * kept
     changed = changes.copy()
     changed[parts.index] = effect / (1 - parts["share"])
     return changed
