@@ -15,6 +15,7 @@ from PIL import Image
 import skall
 from skall import (
     Backbone,
+    CNNClassifier,
     CNNFeatures,
     Comparison,
     HandcraftedFeatures,
@@ -22,7 +23,9 @@ from skall import (
     StainNormalizer,
     compare,
     datasets,
+    get_estimator,
     list_backbones,
+    load,
     tune_allocator,
 )
 from skall.datasets import get_data_home, load_cells, make_blood_cells
@@ -61,6 +64,13 @@ def backbones() -> None:
     assert_type(backbone.license, str | None)
     Backbone("resnet18")  # type: ignore[arg-type]
     check_backbone("resnet18", image_size=64)
+
+
+def classifiers() -> None:
+    assert_type(get_estimator("resnet18", max_epochs=3), CNNClassifier)
+    assert_type(load(folder), CNNClassifier)
+    get_estimator(18)  # type: ignore[arg-type]
+    load(folder, runtime="tensorflow")  # type: ignore[arg-type]
 
 
 def loaders() -> None:

@@ -1,12 +1,15 @@
 """Where classifiers come from: a backbone's name, or the files of a fitted one."""
 
+import os
+from typing import Any, Literal
+
 from skall.backbones.registry import get_backbone
 from skall.classifier.estimator import CNNClassifier
 from skall.classifier.persistence import decode_params, read_folder, read_model, restore
 from skall.classifier.runtimes import Session, check_runtime
 
 
-def get_estimator(name, **params):
+def get_estimator(name: str, **params: object) -> CNNClassifier:
     """The classifier of a backbone's name.
 
     Parameters
@@ -35,7 +38,10 @@ def get_estimator(name, **params):
     return CNNClassifier(backbone=name, **params)
 
 
-def load(folder, runtime=None):
+def load(
+    folder: str | os.PathLike,
+    runtime: Literal["torch", "onnxruntime", "openvino"] | None = None,
+) -> CNNClassifier:
     """Read a classifier that :meth:`CNNClassifier.save` wrote.
 
     Nothing is unpickled, and no name in the files is imported: the backbone is looked up among
@@ -63,16 +69,16 @@ def load(folder, runtime=None):
     ImportError
         Where the runtime is not installed.
     """
-    runtime = check_runtime(runtime)
+    chosen = check_runtime(runtime)
     description, state = read_folder(folder)
     session = None
     try:
-        if runtime != "torch":
+        if chosen != "torch":
             model = read_model(folder, description)
-            session = Session(runtime, model, description["precision"])
+            session = Session(chosen, model, description["precision"])
             # Now, to fail here rather than at the first prediction.
             session.start()
-        classifier = CNNClassifier(**decode_params(description["params"]))
+        classifier: Any = CNNClassifier(**decode_params(description["params"]))
         restore(classifier, description, state)
     except KeyError as exc:
         raise ValueError(f"the description in {str(folder)!r} lacks {exc}") from exc
