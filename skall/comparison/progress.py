@@ -77,10 +77,13 @@ class EpochWatcher:
         if self.position is not None:
             self.close()
             name = getattr(estimator, "backbone", type(estimator).__name__)
+            # Drawn after every epoch, however short: the bar is removed with the last.
+            options = {"leave": False, "dynamic_ncols": True, "mininterval": 0}
             self._bar = tqdm(
                 total=context.max_subtasks,
                 desc=f"epochs of {name}",
-                **{"position": self.position, "leave": False, "dynamic_ncols": True},
+                position=self.position,
+                **options,
             )
 
     def on_fit_task_begin(self, estimator, context):

@@ -222,7 +222,7 @@ def reduce_to_8_bits(picture, whites, turn):
                 "the colours of a pixel together"
             )
         picture, low = (_read_bytes(picture, turn, higher) for higher in (True, not has_low))
-        # Where the lower bytes cannot be read, the higher ones stand for both: so that 255 is all of white.
+        # Where the lower bytes cannot be read, the higher ones are both, so that 255 is white.
         values = 256.0 * np.asarray(picture) + np.asarray(low)
     else:
         picture = turn(picture)
