@@ -16,7 +16,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from skall import CNNClassifier, CNNFeatures, list_backbones, load
 from skall.backbones.registry import get_backbone
 from skall.cache.memory import IN_PROCESS
-from skall.classifier import holding, net
+from skall.classifier import holding
 from skall.datasets import make_blood_cells
 from skall.environment.randomness import seeded
 from skall.features.extraction import ArrayRows, FeatureRows, FileRows
@@ -215,13 +215,13 @@ def test_half_a_prediction_leaves_gradients_on():
 def test_the_last_of_several_predictions_brings_the_network_home(monkeypatch, keep_on_device):
     fitted = fit(keep_on_device=keep_on_device)
     moves = []
-    monkeypatch.setattr(net, "resolve_device", lambda device: torch.device("meta"))
+    monkeypatch.setattr(execution, "resolve_device", lambda device: torch.device("meta"))
     monkeypatch.setattr(
         "skall.network.device.move", lambda module, device: moves.append(device.type)
     )
-    monkeypatch.setattr(fitted, "_choose_numerics", lambda device: None)
-    with fitted._on_device():
-        with fitted._on_device():
+    monkeypatch.setattr(execution, "set_numerics", lambda *args: None)
+    with fitted._execution.on_device(fitted):
+        with fitted._execution.on_device(fitted):
             pass
         assert moves == ["meta", "meta"]
     assert moves == ["meta", "meta"] + ["cpu"] * (not keep_on_device)
@@ -261,7 +261,7 @@ def test_kept_fronts_change_nothing(name, precision):
 def test_networks_whose_stages_compose_learn_as_others(name, monkeypatch):
     params = {"backbone": name, "trainable": 2, "precision": "float32"}
     kept = fit(**params).predict_proba(CELLS.data)
-    monkeypatch.setattr("skall.classifier.estimator.compose_stages", lambda *args: ())
+    monkeypatch.setattr("skall.network.network.compose_stages", lambda *args: ())
     whole = fit(**params)
     assert whole.module_.front is None
     np.testing.assert_allclose(whole.predict_proba(CELLS.data), kept, atol=1e-3)

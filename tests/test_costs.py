@@ -50,12 +50,13 @@ def clock(monkeypatch):
     for module in ("skall.cache.shared_time", "skall.comparison.costs"):
         monkeypatch.setattr(f"{module}.time", time)
     monkeypatch.setattr(ArrayImages, "open", clock.slow_down(ArrayImages.open, 1.0))
-    for module, seconds in (("skall.features.extraction", 10.0), ("skall.classifier.loop", 0.1)):
+    execution = "skall.classifier.execution"
+    for module, seconds in (("skall.features.extraction", 10.0), (execution, 0.1)):
         target = f"{module}.run_halved"
         function = sys.modules[module].run_halved
         monkeypatch.setattr(target, clock.slow_down(function, seconds))
-    padded = sys.modules["skall.classifier.loop"].run_padded
-    monkeypatch.setattr("skall.classifier.loop.run_padded", clock.slow_down(padded, 0.1))
+    padded = sys.modules[execution].run_padded
+    monkeypatch.setattr(f"{execution}.run_padded", clock.slow_down(padded, 0.1))
     IN_PROCESS.clear()
     LAST_TRUNK.clear()
     return clock

@@ -9,7 +9,7 @@ from skorch.dataset import ValidSplit
 
 from skall import CNNClassifier, get_estimator, load
 from skall.classifier.inner_split import hold_out
-from skall.classifier.training import gather_rows
+from skall.classifier.training_rows import gather_rows
 from skall.datasets import make_blood_cells
 from skall.images import as_images
 

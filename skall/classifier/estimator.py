@@ -1,41 +1,57 @@
 """The estimator: a convolutional network as a scikit-learn classifier."""
 
 import inspect
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.special import softmax
-from sklearn.callback import with_callbacks
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skall.backbones.registry import get_backbone
 from skall.cache.memory import get_store
-from skall.cache.shared_time import SHARED_TIME
-from skall.classifier.net import CellNet, TrainingStopped
+from skall.classifier.batches import CellDataset
+from skall.classifier.callbacks import EpochTasks
+from skall.classifier.execution import set_numerics
+from skall.classifier.net import SkorchClassifier
 from skall.classifier.parameters import check_names, check_parameters
-from skall.classifier.persistence import save_classifier
 from skall.classifier.reading import make_prediction_set, make_training_set
-from skall.classifier.targets import check_sample_weight, check_targets, weigh_classes
-from skall.classifier.tasks import EpochTasks
-from skall.classifier.training import CellDataset, gather_rows
+from skall.classifier.saving import save_classifier
+from skall.classifier.training_rows import (
+    check_sample_weight,
+    check_targets,
+    gather_rows,
+    weigh_classes,
+)
 from skall.environment.randomness import draw_seed, seeded
 from skall.images.inputs import check_images
 from skall.network.device import resolve_device
-from skall.network.heads import make_head, pooling_of
-from skall.network.network import Network, find_fixed
+from skall.network.network import build_network
 from skall.network.summary import summarize
-from skall.network.trunk import build_extractor, compose_stages, measure_features
 from skall.validation.groups import check_groups
 from skall.validation.labels import read_labels
 
 # Parameters that a network is built from, which training that goes on cannot change.
 STRUCTURE = ("backbone", "weights", "trainable", "head", "dropout", "image_size")
+# What fit finds beside the weights: its names in saved folders, and the attributes.
+FITTED = {
+    # skorch's `classes_` is a property of this.
+    "classes": "classes_inferred_",
+    "n_features_in": "n_features_in_",
+    "feature_names_in": "feature_names_in_",
+    "n_iter": "n_iter_",
+    "best_epoch": "best_epoch_",
+    "n_threads": "n_threads_",
+    "precision": "precision_",
+    "memory_format": "memory_format_",
+    "device": "device_",
+    "history": "history_",
+}
 
 
-class CNNClassifier(EpochTasks, CellNet):
+class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
     """A convolutional network that is fitted to images, as a scikit-learn classifier.
 
     Parameters
@@ -83,7 +99,7 @@ class CNNClassifier(EpochTasks, CellNet):
         Learning rate; by default 1e-4 where the trunk is trained and 1e-3 for a head alone.
     weight_decay : float, default=0.01
     lr_schedule : {None, "cosine", "plateau", "step"} or class, default=None
-        How the learning rate changes, see :func:`skall.classifier.schedule.make_schedule`;
+        How the learning rate changes, see :func:`skall.classifier.callbacks.make_schedule`;
         arguments of the scheduler have the prefix ``lr_schedule__``.
     warmup_epochs : int, default=0
         Epochs in which the learning rate rises in a line, before the schedule begins.
@@ -309,7 +325,7 @@ class CNNClassifier(EpochTasks, CellNet):
             with the epoch, the learning rate and the precision; and for what cannot be trained on.
         """
         fresh = not (self.warm_start and self.initialized_)
-        return self._learn(X, y, sample_weight, groups, fresh=fresh)
+        return self._fit(X, y, sample_weight, groups, fresh=fresh)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Go once more over these images, from the weights that there are.
@@ -330,9 +346,9 @@ class CNNClassifier(EpochTasks, CellNet):
             The estimator itself.
         """
         fresh = not self.initialized_
-        return self._learn(X, y, sample_weight, groups, fresh=fresh, once=True, classes=classes)
+        return self._fit(X, y, sample_weight, groups, fresh=fresh, once=True, classes=classes)
 
-    def _learn(self, X, y, sample_weight, groups, *, fresh, once=False, classes=None):
+    def _fit(self, X, y, sample_weight, groups, *, fresh, once=False, classes=None):
         check_parameters(self)
         if not fresh:
             self._check_structure()
@@ -349,80 +365,55 @@ class CNNClassifier(EpochTasks, CellNet):
         weight = check_sample_weight(sample_weight, len(images))
         class_weight = weigh_classes(self.class_weight, classes, codes, weight)
         groups = check_groups(groups, len(images))
-        learned = gather_rows(images, codes, weight, groups, class_weight)
-        if len(classes) < 2 or (known is None and fresh and np.ptp(learned.targets) == 0):
+        rows = gather_rows(images, codes, weight, groups, class_weight)
+        if len(classes) < 2 or (known is None and fresh and np.ptp(rows.targets) == 0):
             weightless = "" if weight is None else " (rows of weight 0 do not count)"
             remedy = ", or all of them as `classes`" if once else ""
             raise ValueError(
-                f"y holds one class, {classes.tolist()[learned.targets[0]]!r}{weightless}; a "
+                f"y holds one class, {classes.tolist()[rows.targets[0]]!r}{weightless}; a "
                 f"classifier needs rows of at least 2 classes{remedy}"
             )
-        # What other runtimes run are the weights of before.
+        self._set_fitted(device=resolve_device(self.device), n_threads=torch.get_num_threads())
+        # Other runtimes run the weights of before.
         self._session = None
         if fresh:
-            self.classes_inferred_ = classes
-            self.n_iter_ = 0
+            self._set_fitted(classes=classes, n_iter=0)
             # For the inner split and the views too, which stay when training goes on.
             self.seed_ = draw_seed(self.random_state)
-        self.device_ = resolve_device(self.device)
-        self.n_threads_ = torch.get_num_threads()
+        tasks = None
+        if hasattr(self, "_skl_callbacks") and not once:
+            tasks = EpochTasks(self, X, y, sample_weight)
         try:
-            task = nullcontext() if once else self._fit_task(X, y, sample_weight)
-            with task, seeded(self.seed_ + self.n_iter_, self.device_):
+            running = nullcontext() if tasks is None else tasks.running()
+            with running, seeded(self.seed_ + self.n_iter_, self.device_):
                 if fresh:
                     self.initialize()
                 elif not once:
                     self._initialize_callbacks()
-                self._train(images, learned, once)
+                self._prepare_network()
+                dataset = make_training_set(self, images, rows)
+                self._train(dataset, 1 if once else self.max_epochs, tasks, keep_optimizer=once)
         except BaseException:
-            # What is half trained must not predict.
+            # Reset after a failed fit: weights in the midst of a training must not predict.
             if fresh:
-                self._forget()
+                self._reset()
             raise
         return self
 
-    def _train(self, images, learned, once):
-        """Train for one epoch or all, and keep what prediction, or more training, needs."""
+    def _prepare_network(self):
+        """Have the network on its device, with its numerics and an optimizer."""
         self._move(self.device_)
-        numerics = self._choose_numerics(self.device_)
-        self.precision_, self.memory_format_ = numerics.precision, numerics.memory_format
+        numerics = set_numerics(self, self.device_)
+        self._set_fitted(precision=numerics.precision, memory_format=numerics.memory_format)
         numerics.arrange_weights(self.module_.extractor)
         self._renew_optimizer()
-        dataset = make_training_set(self, images, learned)
-        try:
-            with suppress(TrainingStopped):
-                self.notify("on_train_begin", X=dataset, y=None)
-                self.fit_loop(dataset, epochs=1 if once else self.max_epochs)
-            self.notify("on_train_end", X=dataset, y=None)
-            self._check_weights()
-        finally:
-            self.n_iter_ = len(self.history_)
-            self._put_away(keep_optimizer=once)
 
     def initialize_module(self):
         """Build the network; skorch calls it once the classes are known."""
         self._session = None
-        backbone = get_backbone(self.backbone)
-        self.image_size_ = size = self.image_size or backbone.input_size
-        pooling = pooling_of(self.head)
-        # Of a trunk that stays on a device none is kept, so that its memory becomes free.
-        frozen = self.trainable == "head" and not self.keep_on_device
-        # The next one with this trunk finds it there.
-        with SHARED_TIME.running() if frozen else nullcontext():
-            extractor = build_extractor(self.backbone, self.weights, pooling, backbone, frozen)
-            shape = measure_features(extractor, self.backbone, size)
-        n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
-        head = make_head(self.head, shape, n_outputs, self.dropout)
-        fixed = find_fixed(self.trainable, extractor, backbone, self.backbone)
-        parted = fixed and fixed != [extractor]
-        stages = compose_stages(extractor, backbone, size) if parted else ()
-        self.module_ = Network(extractor, head, fixed, stages)
-        self._note_structure()
-        return self
-
-    def _note_structure(self):
-        """Remember what the network was built from."""
+        self.module_, self.image_size_ = build_network(self, len(self.classes_))
         self._structure = {name: getattr(self, name) for name in STRUCTURE}
+        return self
 
     def _check_structure(self):
         """Raise where training that goes on was told of another network."""
@@ -433,6 +424,39 @@ class CNNClassifier(EpochTasks, CellNet):
                     f"which was built with {name}={value!r}: warm_start and partial_fit go on with "
                     "it. Fit with warm_start=False for a new one"
                 )
+
+    # -- fitted state -------------------------------------------------------------------------
+
+    def _set_fitted(self, **state):
+        """Set some of what fit finds, by the names of :data:`FITTED`."""
+        vars(self).update({FITTED[name]: value for name, value in state.items()})
+
+    def _fitted_state(self):
+        """What fit found beside the weights, by the names of :data:`FITTED`; None where not."""
+        return {name: getattr(self, attribute, None) for name, attribute in FITTED.items()}
+
+    def _restore(self, state, weights):
+        """Be fitted as another was, instead of by images."""
+        self._set_fitted(classes=state["classes"], device=torch.device("cpu"))
+        source, self.weights = self.weights, None
+        with seeded(0):
+            self.initialize()
+        self.weights = self._structure["weights"] = source
+        try:
+            self.module_.load_state_dict(weights)
+        except RuntimeError as exc:
+            raise ValueError(f"the saved weights do not fit the network: {exc}") from exc
+        self._finish_training(keep_optimizer=False)
+        self.seed_ = draw_seed(self.random_state)
+        self._set_fitted(**{name: value for name, value in state.items() if value is not None})
+
+    def _reset(self):
+        """Be unfitted again, except for the history, which may tell what was wrong."""
+        self.initialized_ = False
+        network = ("module_", "optimizer_", "_execution", "_optimizer_source", "_structure")
+        for name in (*network, *FITTED.values(), "image_size_", "seed_"):
+            if name != "history_":
+                vars(self).pop(name, None)
 
     # -- data ---------------------------------------------------------------------------------
 
@@ -451,7 +475,7 @@ class CNNClassifier(EpochTasks, CellNet):
         if self._session is not None and not isinstance(X, CellDataset):
             images = check_images(self, X, reset=False)
             return self._session.predict_logits(images, self.image_size_, get_store(self.memory))
-        with self._on_device():
+        with self._execution.on_device(self):
             logits = torch.cat(list(self.forward_iter(X, device=self.module_.device))).cpu()
         return logits.detach().double().numpy()
 

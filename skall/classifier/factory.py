@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from skall.backbones.registry import get_backbone
 from skall.classifier.estimator import CNNClassifier
-from skall.classifier.persistence import decode_params, read_folder, read_model, restore
 from skall.classifier.runtimes import Session, check_runtime
+from skall.classifier.saving import decode_params, read_folder, read_model, restore
 
 
 def get_estimator(name: str, **params: object) -> CNNClassifier:

@@ -1,44 +1,69 @@
-"""The part of the classifier that is skorch's: what its training loop does differently here."""
+"""skorch's classifier: what its training loop and its manners do differently here."""
 
-import inspect
-from collections.abc import Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from copy import deepcopy
+from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
+from skorch import NeuralNetClassifier
 from torch import nn
 
-from skall.classifier.loop import EpochLoop, MadeParts
+from skall.classifier.batches import (
+    RowBatches,
+    fetch_scores,
+    read_batches,
+    record_scores,
+    send,
+    send_batch,
+    take_batch,
+    weigh_loss,
+)
+from skall.classifier.callbacks import (
+    BestEpoch,
+    EpochTasks,
+    FiniteLoss,
+    MovingAverage,
+    Unfreezing,
+    check_weights,
+    copy_state,
+    make_callbacks,
+)
+from skall.classifier.execution import Execution
+from skall.classifier.optimizer import OptimizerSource, choose_options, part_trunk
 from skall.classifier.parameters import check_names, list_parameters
-from skall.classifier.schedule import WarmUp, make_schedule
-from skall.classifier.stopping import BestEpoch
-from skall.network.device import Stay, move, resolve_device
-from skall.network.precision import choose_numerics
+from skall.network.device import move
 from skall.persistence.pickling import PackedState
-
-HEAD_LR = 1e-3
-TRUNK_LR = 1e-4
-# Ways of torch's optimizers to do the same, or what is done in one of them alone.
-OPTIMIZER_KINDS = {"fused", "foreach", "capturable", "differentiable"}
+from skall.preprocessing.augmentation import make_augmentation
 
 
 class TrainingStopped(Exception):  # noqa: N818 - a signal, as StopIteration
     """A callback has ended the training."""
 
 
-class VerboseLog(PrintLog):
-    """skorch's table of epochs, made where it is printed."""
+@dataclass(frozen=True)
+class Run:
+    """What exists only while a network is trained.
 
-    def on_epoch_end(self, net, **kwargs):
-        if net.verbose:
-            super().on_epoch_end(net, **kwargs)
+    Parameters
+    ----------
+    average : MovingAverage, optional
+    augmentation : callable, optional
+        Changes a batch of images.
+    callbacks : sequence of skorch.callbacks.Callback, default=()
+        Called before the user's, and with ``callbacks="disable"`` too.
+    tasks : EpochTasks, optional
+    """
+
+    average: MovingAverage | None = None
+    augmentation: Callable | None = None
+    callbacks: tuple = ()
+    tasks: EpochTasks | None = None
 
 
-class CellNet(PackedState, EpochLoop):
+class SkorchClassifier(PackedState, NeuralNetClassifier):
     """skorch's classifier with scikit-learn's manners; :class:`CNNClassifier` adds the images."""
 
     # skorch sets these in its constructor; scikit-learn wants nothing fitted there.
@@ -46,6 +71,7 @@ class CellNet(PackedState, EpochLoop):
     initialized_ = False
     virtual_params_: Mapping = MappingProxyType({})
     _packed_names = ("module_", "criterion_", "optimizer_")
+    _run = Run()
 
     def __init__(self, **params):
         super().__init__(module=nn.Module, **params)
@@ -89,46 +115,23 @@ class CellNet(PackedState, EpochLoop):
     # skorch shows its own parts and not the parameters.
     __repr__ = BaseEstimator.__repr__
 
+    def _validate_params(self):
+        # skorch would check names again, which were checked when they were given.
+        pass
+
     # -- set-up -------------------------------------------------------------------------------
 
     @property
     def _default_callbacks(self):
-        # skorch's valid_acc would compare predicted labels with class indices.
-        scores = [
-            PassthroughScoring("train_loss", on_train=True),
-            PassthroughScoring("train_acc", lower_is_better=False, on_train=True),
-            PassthroughScoring("valid_loss"),
-            PassthroughScoring("valid_acc", lower_is_better=False),
-        ]
-        callbacks = [("epoch_timer", EpochTimer()), *((score.name, score) for score in scores)]
-        if self.lr_schedule is not None:
-            validates = self.early_stopping or self.train_split is not None
-            schedule = make_schedule(
-                self.lr_schedule,
-                self.max_epochs,
-                self.warmup_epochs,
-                monitor="valid_loss" if validates else "train_loss",
-                options=self.get_params_for("lr_schedule"),
-            )
-            callbacks.append(("lr_schedule", schedule))
-        if self.warmup_epochs:
-            # After the schedule, which may have changed the rate that is risen to.
-            callbacks.append(("warmup", WarmUp(self.warmup_epochs)))
-        if self.early_stopping:
-            best = BestEpoch(self.n_iter_no_change, self.tol, first=self.unfreeze_after)
-            callbacks.append(("early_stopping", best))
-        return [*callbacks, ("print_log", VerboseLog())]
-
-    def _validate_params(self):
-        # The names of the parameters were checked when they were given.
-        pass
+        # skorch's do not know the schedule, and compare predicted labels with class indices.
+        return make_callbacks(self)
 
     def _initialize_module(self, reason=None):
         # skorch moves the module to `device`, which may be "auto" here.
         with self._current_init_context("module"):
             self.initialize_module()
         move(self.module_, self.device_)
-        self._made_parts, self._stay = MadeParts(), Stay()
+        self._execution = Execution()
 
     def _initialize_criterion(self, reason=None):
         # As for the module.
@@ -137,43 +140,25 @@ class CellNet(PackedState, EpochLoop):
         self.criterion_.to(self.device_)
 
     def initialize_optimizer(self, *args):
-        # To know, when training goes on, what it was made of and what its rates were.
+        # skorch does not record what the optimizer was made of, as training that goes on asks.
         super().initialize_optimizer(*args)
-        self._optimizer_settings = self._describe_optimizer()
-        self._rates = [group["lr"] for group in self.optimizer_.param_groups]
+        self._optimizer_source = OptimizerSource(self)
         return self
-
-    def _describe_optimizer(self):
-        return [self.optimizer, self.lr, self.weight_decay, self.get_params_for("optimizer")]
 
     def _renew_optimizer(self):
         """Have an optimizer with the parameters and rates of now, which may go on from before."""
-        if self.optimizer_ is None or self._optimizer_settings != self._describe_optimizer():
+        if self.optimizer_ is None or not self._optimizer_source.is_current(self):
             with self._current_init_context("optimizer"):
                 self.initialize_optimizer()
-        for group, rate in zip(self.optimizer_.param_groups, self._rates, strict=True):
-            group["lr"] = rate
+        self._optimizer_source.reset_rates(self.optimizer_)
 
     def get_params_for_optimizer(self, prefix, named_parameters):
-        # Fixed parameters need no optimizer, and `lr=None` depends on what is trained.
-        learned = [(name, p) for name, p in named_parameters if p.requires_grad]
-        groups, options = super().get_params_for_optimizer(prefix, learned)
-        if options["lr"] is None:
-            head_first = self.trainable == "head" or self.unfreeze_after
-            options["lr"] = HEAD_LR if head_first else TRUNK_LR
+        # Fixed parameters need no optimizer, and the defaults depend on what is trained.
+        trained = [(name, p) for name, p in named_parameters if p.requires_grad]
+        groups, options = super().get_params_for_optimizer(prefix, trained)
+        options = choose_options(self, options)
         if self.unfreeze_after and "param_groups" not in self.get_params_for(prefix):
-            in_trunk = [name.startswith("extractor.") for name, _ in learned]
-            trunk = [p for (_, p), inside in zip(learned, in_trunk, strict=True) if inside]
-            others = [p for (_, p), inside in zip(learned, in_trunk, strict=True) if not inside]
-            slow = options["lr"] * TRUNK_LR / HEAD_LR
-            groups = ([{"params": others}, {"params": trunk, "lr": slow}],)
-        known = inspect.signature(self.optimizer).parameters
-        if "weight_decay" in known:
-            options.setdefault("weight_decay", self.weight_decay)
-        chosen = OPTIMIZER_KINDS & options.keys()
-        if "fused" in known and not chosen and self.device_.type in ("cpu", "cuda"):
-            # One pass over the weights and their statistics a step, instead of a dozen.
-            options["fused"] = True
+            groups = (part_trunk(trained, options["lr"]),)
         return groups, options
 
     # -- data ---------------------------------------------------------------------------------
@@ -186,78 +171,44 @@ class CellNet(PackedState, EpochLoop):
         # The split was made before the data sets: only the one trained on is augmented.
         return X, X.valid
 
-    # -- epochs ------------------------------------------------------------------------------
+    def get_iterator(self, dataset, training=False, batch_size=None):
+        # Whole batches are read at once, in an order drawn here, and none has a single row.
+        name = "iterator_train" if training else "iterator_valid"
+        batch_size = batch_size or self.batch_size
+        options = {"batch_size": batch_size, "shuffle": training} | self.get_params_for(name)
+        batch_size, shuffle = options.pop("batch_size"), options.pop("shuffle")
+        batches = RowBatches(len(dataset), batch_size if batch_size > 0 else len(dataset), shuffle)
+        # A loader draws a seed for workers; by default from torch's own generator.
+        own = {"batch_sampler": batches, "collate_fn": take_batch, "generator": torch.Generator()}
+        return getattr(self, name)(dataset, **(own | options))
 
-    def on_epoch_end(self, net, **datasets):
-        # For the learning rate of `history`, and because NaN would only show in the predictions.
-        for part, words in (("train_loss", "training loss"), ("valid_loss", "validation loss")):
-            losses = [batch[part] for batch in self.history[-1]["batches"] if part in batch]
-            if not np.isfinite(losses).all():
-                self._refuse_infinite(f"the {words} of epoch {len(self.history)} is")
-        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+    # -- training -----------------------------------------------------------------------------
 
-    def _check_weights(self):
-        """Raise where the last step, which no loss has seen, gave weights that are not finite."""
-        groups = self.optimizer_.param_groups
-        finite = [tensor.isfinite().all() for group in groups for tensor in group["params"]]
-        if finite and not torch.stack(finite).all():
-            self._refuse_infinite(f"the weights after epoch {len(self.history)} are")
-
-    def _refuse_infinite(self, what):
-        rate = max(group["lr"] for group in self.optimizer_.param_groups)
-        precision = self.module_.extractor.numerics.precision
-        other = "" if precision == "float32" else ", or precision='float32'"
-        raise ValueError(
-            f"{what} not finite (learning rate {rate:g}, precision {precision}); try a learning "
-            f"rate below {rate:g}{other}"
-        )
-
-    def notify(self, method_name, **kwargs):
-        # skorch's callbacks stop with the exception of Ctrl-C, which itself must reach the user.
+    def _train(self, dataset, n_epochs, tasks=None, keep_optimizer=False):
+        """Train for some epochs, and keep what prediction, or more training, needs."""
+        vars(self).pop("best_epoch_", None)
         try:
-            super().notify(method_name, **kwargs)
-        except KeyboardInterrupt as exc:
-            raise TrainingStopped from exc
-        if method_name == "on_epoch_end" and any(
-            getattr(callback, "is_over_", False) for _, callback in self.callbacks_
-        ):
-            raise TrainingStopped
-
-    def load_params(self, *args, **kwargs):
-        # skorch reads files onto `device`, which may be "auto" here, and may change it.
-        device, self.device = self.device, str(self.device_)
-        try:
-            super().load_params(*args, **kwargs)
+            average = None if self.ema_decay is None else MovingAverage(self.ema_decay)
+            self._run = Run(
+                average,
+                make_augmentation(self.augment) if dataset.kind == "images" else None,
+                (*[average] * (average is not None), Unfreezing(self.unfreeze_after), FiniteLoss()),
+                tasks,
+            )
+            with suppress(TrainingStopped):
+                self.notify("on_train_begin", X=dataset, y=None)
+                self.fit_loop(dataset, epochs=n_epochs)
+            self.notify("on_train_end", X=dataset, y=None)
+            check_weights(self)
         finally:
-            self.device = device
-        self._session = None
+            self.n_iter_ = len(self.history_)
+            self._finish_training(keep_optimizer)
 
-    # -- where the weights are ----------------------------------------------------------------
-
-    @contextmanager
-    def _on_device(self):
-        """Have the network on its device for a while."""
-        device = resolve_device(self.device)
-        self._choose_numerics(device)
-        try:
-            with self._stay.visit(self.module_, device, remain=self.keep_on_device):
-                yield
-        finally:
-            if self.module_.device != device and not self.compile:
-                # A copy of the weights that would stay there.
-                self._made_parts.clear()
-
-    def _choose_numerics(self, device):
-        """Have the trunk computed as is best on a device."""
-        numerics = choose_numerics(self.precision, self.backbone, device)
-        self.module_.extractor.numerics = numerics
-        return numerics
-
-    def _put_away(self, keep_optimizer):
+    def _finish_training(self, keep_optimizer):
         """Keep the weights once: no gradients, and no optimizer unless training goes on."""
-        self._average = self._augmentation = None
+        vars(self).pop("_run", None)
         if not self.compile:
-            self._made_parts = MadeParts()
+            self._execution.clear()
         self.module_.freeze()
         self.module_.zero_grad(set_to_none=True)
         self.module_.eval()
@@ -275,21 +226,130 @@ class CellNet(PackedState, EpochLoop):
             # Loading casts the state to the device of the weights.
             self.optimizer_.load_state_dict(self.optimizer_.state_dict())
 
-    def _forget(self):
-        """Be unfitted again."""
-        self.initialized_ = False
-        for name in ("module_", "optimizer_", "_average", "_augmentation", "_made_parts", "_stay"):
-            vars(self).pop(name, None)
+    def notify(self, method_name, **kwargs):
+        # skorch's callbacks stop with the exception of Ctrl-C, which itself must reach the user;
+        # an epoch of scikit-learn's is over when skorch's callbacks have had it, or have stopped.
+        run, is_over, cause = self._run, False, None
+        if method_name == "on_epoch_begin" and run.tasks is not None:
+            run.tasks.begin_epoch()
+        try:
+            for callback in run.callbacks:
+                getattr(callback, method_name)(self, **kwargs)
+            super().notify(method_name, **kwargs)
+            if method_name == "on_epoch_end":
+                is_over = any(getattr(each, "is_over_", False) for _, each in self.callbacks_)
+        except KeyboardInterrupt as exc:
+            is_over, cause = True, exc
+        if (is_over or method_name == "on_epoch_end") and run.tasks is not None:
+            is_over = run.tasks.end_epoch() or is_over
+        if is_over:
+            raise TrainingStopped from cause
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        # skorch's data sets do not change with the epoch.
+        super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
+        if hasattr(dataset_train.read, "set_epoch"):
+            dataset_train.read.set_epoch(len(self.history) - 1)
+
+    def get_kept_state(self):
+        """The weights that would be kept if training ended now, by name."""
+        average = self._run.average
+        return self.module_.trained_state() if average is None else average.state_
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        # As skorch's, but scores stay on the device until the epoch is over, and the averaged
+        # weights are validated, because they are kept.
+        if iterator is None:
+            return
+        average, n_batches = self._run.average, 0
+        is_averaged = average is not None and not training
+        try:
+            with average.applied(self.module_) if is_averaged else nullcontext():
+                for batch in read_batches(iterator):
+                    batch = send_batch(batch, self.module_.device)
+                    self.notify("on_batch_begin", batch=batch, training=training)
+                    step = step_fn(batch, **fit_params)
+                    record_scores(self.history, prefix, batch, step)
+                    self.notify("on_batch_end", batch=batch, training=training, **step)
+                    n_batches += 1
+        finally:
+            fetch_scores(self.history)
+        self.history.record(prefix + "_batch_count", n_batches)
+
+    # -- steps --------------------------------------------------------------------------------
+
+    def _set_training(self, training=True):
+        # skorch goes through all layers for every batch.
+        if self.module_.training != training or self.criterion_.training != training:
+            super()._set_training(training)
+
+    def train_step(self, batch, **fit_params):
+        # Images are augmented here, where neither validation nor prediction passes.
+        inputs, targets = batch
+        if self._run.augmentation is not None:
+            batch = inputs | {"images": self._run.augmentation(inputs["images"])}, targets
+        return super().train_step(batch, **fit_params)
+
+    def infer(self, x, part=None, **fit_params):
+        # skorch calls the module, with rows as they are, on a device known beforehand.
+        return self._execution.run(self, x, part)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        # Weights of rows and classes enter here, whatever the criterion.
+        y_true = send(y_true, y_pred.device)
+        if "sample_weight" not in X:
+            return self.criterion_(y_pred, y_true)
+        return weigh_loss(self.criterion_, y_pred, y_true, X["sample_weight"])
+
+    # -- prediction ---------------------------------------------------------------------------
+
+    def forward_iter(self, X, training=False, device="cpu"):
+        # In batches that suit the device, through a network made for prediction.
+        return self._execution.predict(self, self.get_dataset(X), training, device)
 
     # -- copies -------------------------------------------------------------------------------
 
+    def load_params(self, *args, **kwargs):
+        # skorch reads files onto `device`, which may be "auto" here, and may change it.
+        device, self.device = self.device, str(self.device_)
+        try:
+            super().load_params(*args, **kwargs)
+        finally:
+            self.device = device
+        self._session = None
+
+    def _copy(self, names):
+        """A copy that shares all attributes, except these and what exists while it is trained."""
+        copy = type(self).__new__(type(self))
+        vars(copy).update(vars(self))
+        vars(copy).pop("_run", None)
+        # Copied together, so that the optimizer's weights are the module's.
+        vars(copy).update(deepcopy({name: vars(self)[name] for name in names}))
+        copy._execution = Execution()
+        return copy
+
     def _pickled_state(self):
         # skorch pickles CUDA tensors in a file of their own; here they go to the CPU.
-        state = vars(self).copy()
-        if self.initialized_ and self.module_.device.type != "cpu":
-            copy = CellNet.__new__(type(self))
-            # Copied together, so that the optimizer's weights are the module's.
-            vars(copy).update(deepcopy({name: state[name] for name in self._packed_names}))
-            copy._move(torch.device("cpu"))
-            state |= vars(copy)
-        return state
+        if not self.initialized_:
+            return vars(self).copy()
+        is_elsewhere = self.module_.device.type != "cpu"
+        copy = self._copy(self._packed_names if is_elsewhere else ())
+        copy._move(torch.device("cpu"))
+        return vars(copy)
+
+    def _list_fitted_attributes(self):
+        """Attributes of the classifier as if training had ended now, for callbacks."""
+        fitted = self._copy(("module_", "criterion_"))
+        fitted.optimizer_ = None
+        callbacks = [callback for _, callback in self.callbacks_]
+        best = next((each for each in callbacks if isinstance(each, BestEpoch)), None)
+        if best is not None and best.state_ is not None:
+            copy_state(best.state_, fitted.module_)
+            fitted.best_epoch_ = best.epoch_
+        else:
+            copy_state(self.get_kept_state(), fitted.module_)
+        fitted._finish_training(keep_optimizer=False)
+        # The list grows while training goes on.
+        fitted.history_ = type(self.history_)(self.history_)
+        fitted.n_iter_ = len(self.history_)
+        return vars(fitted)

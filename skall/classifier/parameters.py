@@ -8,7 +8,7 @@ import torch
 from sklearn.callback import FitCallback
 from torch import nn
 
-from skall.classifier.schedule import SCHEDULES
+from skall.classifier.callbacks import SCHEDULES
 from skall.environment.private_names import name_callbacks
 from skall.preprocessing.augmentation import PRESETS
 from skall.validation.constraints import (

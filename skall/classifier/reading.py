@@ -9,9 +9,9 @@ import torch
 
 from skall.cache.memory import get_store
 from skall.cache.shared_time import SHARED_TIME
+from skall.classifier.batches import CellDataset
 from skall.classifier.holding import Held, hold
 from skall.classifier.inner_split import hold_out, split_by_user
-from skall.classifier.training import CellDataset
 from skall.features.extraction import extract_features, identify_extractor
 from skall.images.rows import FileImages
 from skall.preprocessing.augmentation import View

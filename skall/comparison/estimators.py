@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from skall.backbones.weights import check_weights
 from skall.classifier import CNNClassifier, get_estimator
 from skall.classifier.parameters import check_parameters
-from skall.classifier.targets import weigh_classes
+from skall.classifier.training_rows import weigh_classes
 from skall.environment.private_names import BaseSearchCV, declares_classifier
 from skall.features.cnn import CNNFeatures
 from skall.features.shortcuts import SHORTCUTS, ShortcutFeatures

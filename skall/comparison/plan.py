@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from skall.classifier import CNNClassifier
-from skall.classifier.persistence import check_savable
+from skall.classifier.saving import check_savable
 from skall.comparison.data_checks import (
     check_pixels,
     describe_depth,

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from skall.classifier import CNNClassifier
-from skall.classifier.persistence import is_saved
+from skall.classifier.saving import is_saved
 from skall.comparison.description import make_prefix
 from skall.persistence.files import write_json
 

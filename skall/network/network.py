@@ -1,8 +1,14 @@
 """The network: a trunk, a head, and what of them training leaves as it is."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 
+from skall.backbones.registry import get_backbone
+from skall.cache.shared_time import SHARED_TIME
+from skall.network.construction import build_extractor, compose_stages, measure_features
+from skall.network.heads import make_head, pooling_of
 from skall.network.trunk import FeatureExtractor, TrunkPart, list_stages
 
 
@@ -108,12 +114,49 @@ class Network(nn.Module):
             module.eval()
         return self
 
-    def learned_state(self):
+    def trained_state(self):
         """The tensors that training changes, by name: all but those of fixed modules."""
         states = [module.state_dict(keep_vars=True) for module in self.fixed]
         fixed = {id(tensor) for state in states for tensor in state.values()}
-        learned = self.state_dict(keep_vars=True).items()
-        return {name: tensor.detach() for name, tensor in learned if id(tensor) not in fixed}
+        tensors = self.state_dict(keep_vars=True).items()
+        return {name: tensor.detach() for name, tensor in tensors if id(tensor) not in fixed}
+
+
+def build_network(estimator, n_classes):
+    """The network that a classifier's parameters describe, with its first weights.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier
+    n_classes : int
+
+    Returns
+    -------
+    network : Network
+    size : int
+        Height and width of its images in pixels.
+
+    Raises
+    ------
+    ValueError
+        Where the network cannot take images of this size, or has not the stages to be trained.
+    """
+    name = estimator.backbone
+    backbone = get_backbone(name)
+    size = estimator.image_size or backbone.input_size
+    # A trunk that stays on a device is not kept, so that its memory becomes free.
+    frozen = estimator.trainable == "head" and not estimator.keep_on_device
+    # The next one with this trunk finds it there.
+    with SHARED_TIME.running() if frozen else nullcontext():
+        pooling = pooling_of(estimator.head)
+        extractor = build_extractor(name, estimator.weights, pooling, backbone, frozen)
+        shape = measure_features(extractor, name, size)
+    n_outputs = 1 if n_classes == 2 else n_classes
+    head = make_head(estimator.head, shape, n_outputs, estimator.dropout)
+    fixed = find_fixed(estimator.trainable, extractor, backbone, name)
+    parted = fixed and fixed != [extractor]
+    stages = compose_stages(extractor, backbone, size) if parted else ()
+    return Network(extractor, head, fixed, stages), size
 
 
 def find_fixed(trainable, extractor, backbone, name):

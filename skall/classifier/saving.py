@@ -16,7 +16,6 @@ from skorch.history import History
 
 import skall
 from skall.classifier.exporting import export_model
-from skall.environment.randomness import draw_seed, seeded
 from skall.persistence.files import write_file
 
 FORMAT = 1
@@ -57,16 +56,7 @@ def save_classifier(classifier, folder, format="safetensors"):
         "format": FORMAT,
         "skall": skall.__version__,
         "params": _encode_params(classifier),
-        "classes": _encode_classes(classifier.classes_),
-        "n_features_in": classifier.n_features_in_,
-        "feature_names_in": list(getattr(classifier, "feature_names_in_", [])),
-        "n_iter": classifier.n_iter_,
-        "best_epoch": getattr(classifier, "best_epoch_", None),
-        "n_threads": classifier.n_threads_,
-        "precision": classifier.precision_,
-        "memory_format": classifier.memory_format_,
-        "device": str(classifier.device_),
-        "history": json.loads(json.dumps(classifier.history_.to_list(), default=float)),
+        **_encode_state(classifier._fitted_state()),
     }
     model = export_model(classifier) if format == "onnx" else None
     description["model"] = None if model is None else _digest(model)
@@ -180,7 +170,7 @@ def _digest(model):
     return blake2b(model, digest_size=16).hexdigest()
 
 
-def restore(classifier, description, state):
+def restore(classifier, description, weights):
     """Fit an unfitted classifier with what was read, instead of with images.
 
     Parameters
@@ -188,33 +178,34 @@ def restore(classifier, description, state):
     classifier : CNNClassifier
         With the parameters of the description.
     description : dict
-    state : dict of str to torch.Tensor
+    weights : dict of str to torch.Tensor
     """
-    weights, classifier.weights = classifier.weights, None
-    classifier.classes_inferred_ = _decode_classes(description["classes"])
-    classifier.device_ = torch.device("cpu")
-    with seeded(0):
-        classifier.initialize()
-    classifier.weights = weights
-    classifier._note_structure()
-    try:
-        classifier.module_.load_state_dict(state)
-    except RuntimeError as exc:
-        raise ValueError(f"the saved weights do not fit the network: {exc}") from exc
-    classifier._put_away(keep_optimizer=False)
-    classifier.seed_ = draw_seed(classifier.random_state)
-    classifier.device_ = torch.device(description["device"])
-    classifier.history_ = History(description["history"])
-    classifier.n_features_in_ = description["n_features_in"]
-    classifier.n_iter_ = description["n_iter"]
-    classifier.n_threads_ = description["n_threads"]
-    classifier.precision_ = description["precision"]
-    # Folders of before it was recorded have none.
-    classifier.memory_format_ = description.get("memory_format", "channels_last")
-    if description["best_epoch"] is not None:
-        classifier.best_epoch_ = description["best_epoch"]
-    if description["feature_names_in"]:
-        classifier.feature_names_in_ = np.array(description["feature_names_in"], dtype=object)
+    classifier._restore(_decode_state(description), weights)
+
+
+def _encode_state(state):
+    """What fit found, as JSON holds it."""
+    names = state["feature_names_in"]
+    return state | {
+        "classes": _encode_classes(state["classes"]),
+        "feature_names_in": [] if names is None else list(names),
+        "device": str(state["device"]),
+        "history": json.loads(json.dumps(state["history"].to_list(), default=float)),
+    }
+
+
+def _decode_state(description):
+    """What fit found, from what JSON holds of it; None where there is none."""
+    names = description["feature_names_in"]
+    plain = ("n_features_in", "n_iter", "best_epoch", "n_threads", "precision")
+    return {name: description[name] for name in plain} | {
+        "classes": _decode_classes(description["classes"]),
+        "feature_names_in": np.array(names, dtype=object) if names else None,
+        # Folders of before it was recorded have none.
+        "memory_format": description.get("memory_format", "channels_last"),
+        "device": torch.device(description["device"]),
+        "history": History(description["history"]),
+    }
 
 
 def _encode_params(classifier):
