@@ -16,7 +16,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from skall import CNNClassifier, CNNFeatures, list_backbones, load
 from skall.backbones.registry import get_backbone
 from skall.cache.memory import IN_PROCESS
-from skall.classifier import holding
+from skall.classifier import execution, holding
 from skall.datasets import make_blood_cells
 from skall.environment.randomness import seeded
 from skall.features.extraction import ArrayRows, FeatureRows, FileRows

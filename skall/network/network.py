@@ -7,9 +7,15 @@ from torch import nn
 
 from skall.backbones.registry import get_backbone
 from skall.cache.shared_time import SHARED_TIME
-from skall.network.construction import build_extractor, compose_stages, measure_features
 from skall.network.heads import make_head, pooling_of
-from skall.network.trunk import FeatureExtractor, TrunkPart, list_stages
+from skall.network.trunk import (
+    FeatureExtractor,
+    TrunkPart,
+    build_extractor,
+    compose_stages,
+    list_stages,
+    measure_features,
+)
 
 
 class Network(nn.Module):
