@@ -70,6 +70,14 @@ def classifiers() -> None:
     assert_type(get_estimator("resnet18", max_epochs=3), CNNClassifier)
     assert_type(load(folder), CNNClassifier)
     get_estimator(18)  # type: ignore[arg-type]
+    net = CNNClassifier("resnet18", trainable="head", random_state=0)
+    assert_type(net.fit(cells.data, cells.target, groups=cells.groups), CNNClassifier)
+    assert_type(net.predict_proba([folder / "1.png"]), NDArray[np.float64])
+    assert_type(net.predict(cells.data), NDArray[Any])
+    assert_type(net.history_frame_, pd.DataFrame)
+    assert_type(net.summary(), dict[str, Any])
+    net.save(folder, format="pickle")  # type: ignore[arg-type]
+    CNNClassifier(trainable="some")  # type: ignore[arg-type]
     load(folder, runtime="tensorflow")  # type: ignore[arg-type]
 
 

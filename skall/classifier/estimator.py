@@ -1,13 +1,17 @@
 """The estimator: a convolutional network as a scikit-learn classifier."""
 
 import inspect
+import os
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -26,12 +30,20 @@ from skall.classifier.training_rows import (
     weigh_classes,
 )
 from skall.environment.randomness import draw_seed, seeded
-from skall.images.inputs import check_images
+from skall.images.inputs import ImagesLike, check_images
 from skall.network.device import resolve_device
 from skall.network.network import build_network
 from skall.network.summary import summarize
 from skall.validation.groups import check_groups
 from skall.validation.labels import read_labels
+
+if TYPE_CHECKING:
+    Function = TypeVar("Function", bound=Callable[..., Any])
+
+    # scikit-learn's has no types, and would hide those of fit.
+    def with_callbacks(function: Function) -> Function: ...
+else:
+    from sklearn.callback import with_callbacks
 
 # Parameters that a network is built from, which training that goes on cannot change.
 STRUCTURE = ("backbone", "weights", "trainable", "head", "dropout", "image_size")
@@ -206,48 +218,48 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
     """
 
     # What predicts instead of torch, where `load` was told so.
-    _session = None
+    _session: Any = None
 
     def __init__(
         self,
-        backbone="resnet18",
+        backbone: str = "resnet18",
         *,
-        weights="imagenet",
-        trainable="all",
-        head="linear",
-        dropout=0.2,
-        image_size=None,
-        image_shape=None,
-        depth=None,
-        augment=None,
-        augment_views=1,
-        optimizer=torch.optim.AdamW,
-        lr=None,
-        weight_decay=0.01,
-        lr_schedule=None,
-        warmup_epochs=0,
-        unfreeze_after=0,
-        max_epochs=20,
-        batch_size=32,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        tol=1e-4,
-        ema_decay=None,
-        class_weight=None,
-        device="auto",
-        keep_on_device=False,
-        precision="auto",
-        memory="auto",
-        random_state=None,
-        criterion=nn.CrossEntropyLoss,
-        callbacks=None,
-        train_split=None,
-        warm_start=False,
-        compile=False,
-        verbose=0,
-        **skorch_params,
-    ):
+        weights: str | os.PathLike | None = "imagenet",
+        trainable: Literal["all", "head"] | int = "all",
+        head: Literal["linear", "mlp"] | Callable[[tuple[int, ...], int], nn.Module] = "linear",
+        dropout: float = 0.2,
+        image_size: int | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        depth: int | None = None,
+        augment: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
+        augment_views: int = 1,
+        optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
+        lr: float | None = None,
+        weight_decay: float = 0.01,
+        lr_schedule: str | Callable[..., Any] | None = None,
+        warmup_epochs: int = 0,
+        unfreeze_after: int = 0,
+        max_epochs: int = 20,
+        batch_size: int = 32,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-4,
+        ema_decay: float | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
+        device: str | torch.device = "auto",
+        keep_on_device: bool = False,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        memory: Any = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        criterion: Callable[..., nn.Module] = nn.CrossEntropyLoss,
+        callbacks: Any = None,
+        train_split: Any = None,
+        warm_start: bool = False,
+        compile: bool = False,
+        verbose: int = 0,
+        **skorch_params: Any,
+    ) -> None:
         for name, value in {"backbone": backbone, "head": head}.items():
             if isinstance(value, nn.Module):
                 raise TypeError(
@@ -298,7 +310,13 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
     # -- fitting ------------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: ImagesLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -327,7 +345,14 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
         fresh = not (self.warm_start and self.initialized_)
         return self._fit(X, y, sample_weight, groups, fresh=fresh)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
+    def partial_fit(
+        self,
+        X: ImagesLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Go once more over these images, from the weights that there are.
 
         A schedule or warm-up of the learning rate, and the average of ``ema_decay``, begin anew in
@@ -394,7 +419,7 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
                 dataset = make_training_set(self, images, rows)
                 self._train(dataset, 1 if once else self.max_epochs, tasks, keep_optimizer=once)
         except BaseException:
-            # Reset after a failed fit: weights in the midst of a training must not predict.
+            # Reset after a failed fit, so that half-trained weights do not predict.
             if fresh:
                 self._reset()
             raise
@@ -420,8 +445,8 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
         for name, value in self._structure.items():
             if getattr(self, name) != value:
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} cannot be had from the network that is there, "
-                    f"which was built with {name}={value!r}: warm_start and partial_fit go on with "
+                    f"{name}={getattr(self, name)!r} does not fit the network so far, which "
+                    f"was built with {name}={value!r}: warm_start and partial_fit go on with "
                     "it. Fit with warm_start=False for a new one"
                 )
 
@@ -479,7 +504,7 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
             logits = torch.cat(list(self.forward_iter(X, device=self.module_.device))).cpu()
         return logits.detach().double().numpy()
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ImagesLike) -> NDArray[np.float64]:
         """Probability of each class.
 
         Parameters
@@ -494,7 +519,7 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
         """
         return softmax(self._predict_logits(X), axis=1)
 
-    def decision_function(self, X):
+    def decision_function(self, X: ImagesLike) -> NDArray[np.float64]:
         """Logit of the second of two classes, or one score a class.
 
         Parameters
@@ -509,7 +534,7 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
         logits = self._predict_logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
-    def predict(self, X):
+    def predict(self, X: ImagesLike) -> NDArray[Any]:
         """The most probable class of each image.
 
         Parameters
@@ -529,7 +554,7 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
     # -- description --------------------------------------------------------------------------
 
     @property
-    def history_frame_(self):
+    def history_frame_(self) -> pd.DataFrame:
         """The epochs as a DataFrame: losses, accuracies, learning rate and seconds (``dur``)."""
         check_is_fitted(self)
         columns = ["epoch", "train_loss", "valid_loss", "train_acc", "valid_acc", "lr", "dur"]
@@ -538,12 +563,12 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
         )
 
     @property
-    def runtime_(self):
+    def runtime_(self) -> str:
         """The program that predicts: torch, or what :func:`skall.load` was told."""
         check_is_fitted(self)
         return "torch" if self._session is None else self._session.runtime
 
-    def summary(self):
+    def summary(self) -> dict[str, Any]:
         """Size of the network; see :func:`skall.network.summary.summarize`.
 
         Returns
@@ -561,7 +586,9 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
         check_parameters(self)
         return summarize(self)
 
-    def save(self, folder, format="safetensors"):
+    def save(
+        self, folder: str | os.PathLike, format: Literal["safetensors", "onnx"] = "safetensors"
+    ) -> None:
         """Write the fitted classifier as safetensors and JSON; :func:`skall.load` reads it.
 
         Parameters

@@ -9,7 +9,7 @@ from skall.classifier.runtimes import Session, check_runtime
 from skall.classifier.saving import decode_params, read_folder, read_model, restore
 
 
-def get_estimator(name: str, **params: object) -> CNNClassifier:
+def get_estimator(name: str, **params: Any) -> CNNClassifier:
     """The classifier of a backbone's name.
 
     Parameters

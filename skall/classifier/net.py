@@ -5,6 +5,7 @@ from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
@@ -67,7 +68,7 @@ class SkorchClassifier(PackedState, NeuralNetClassifier):
     """skorch's classifier with scikit-learn's manners; :class:`CNNClassifier` adds the images."""
 
     # skorch sets these in its constructor; scikit-learn wants nothing fitted there.
-    history_ = None
+    history_: Any = None
     initialized_ = False
     virtual_params_: Mapping = MappingProxyType({})
     _packed_names = ("module_", "criterion_", "optimizer_")
