@@ -231,8 +231,8 @@ def _read_columns(source: Source, columns: Mapping[str, str]) -> pd.DataFrame:
     names = {name: columns.get(name, name) for name in COLUMNS}
     table = read_table(source.path, map(str.casefold, names.values()))
     places = {name: _find_heading(source, table, heading) for name, heading in names.items()}
-    asked = dict.fromkeys((*REQUIRED, *columns))
-    missing = [name for name in asked if places[name] is None]
+    requested = dict.fromkeys((*REQUIRED, *columns))
+    missing = [name for name in requested if places[name] is None]
     if missing:
         raise ValueError(
             f"{str(source.path)!r} has no column {quote_some(names[name] for name in missing)}: "

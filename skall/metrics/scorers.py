@@ -72,12 +72,12 @@ def _respond(method_caller, estimator, method, X, n_samples, pos_label):
     if len(known) == 1:
         # Which scikit-learn's scorers refuse to ask.
         return np.ones((n_samples, 1))
-    asked = pos_label if pos_label in known else known[-1]
-    scores = method_caller(estimator, method, X, pos_label=asked)
+    requested = pos_label if pos_label in known else known[-1]
+    scores = method_caller(estimator, method, X, pos_label=requested)
     if scores.ndim == 2:
         return scores
     others = 1 - scores if method == "predict_proba" else -scores
-    return np.column_stack([scores, others] if asked == known[0] else [others, scores])
+    return np.column_stack([scores, others] if requested == known[0] else [others, scores])
 
 
 def scorers(
@@ -85,7 +85,7 @@ def scorers(
 ) -> dict[str, Callable[[Any, Any, Any], float]]:
     """The metrics of :func:`skall.compare` for ``scoring=`` of scikit-learn's tools.
 
-    Each estimator is asked once per fold for its labels and once for its probabilities, however
+    Each estimator predicts labels once per fold and probabilities once, however
     many metrics there are.
 
     Parameters

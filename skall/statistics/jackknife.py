@@ -54,7 +54,7 @@ class Patients:
 
 
 class HeldOut:
-    """Held-out predictions of estimators, asked for metrics without each patient.
+    """Held-out predictions of estimators, with their metrics without each patient.
 
     Parameters
     ----------

@@ -117,7 +117,7 @@ def test_estimators(
     Warns
     -----
     UserWarning
-        If McNemar's test is asked of groups of several samples, which it takes as independent.
+        If McNemar's test is requested for groups of several samples, which it takes as independent.
 
     References
     ----------

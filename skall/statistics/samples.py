@@ -275,7 +275,7 @@ def compare_samples(predictions, pairs, method, *, pos_label=None, confidence_le
     Warns
     -----
     UserWarning
-        If McNemar's test is asked of groups of several samples.
+        If McNemar's test is requested for groups of several samples.
     """
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     classes, columns = list_classes(predictions)
@@ -291,7 +291,7 @@ def compare_samples(predictions, pairs, method, *, pos_label=None, confidence_le
     if method == "delong" and any(not part["fold"].equals(first["fold"]) for part in rows.values()):
         raise ValueError("the estimators were not tested in the same folds")
     groups = first["group"] if "group" in first and first["group"].notna().all() else None
-    # Right and wrong labels need no positive class, which two classes would be asked for.
+    # Right and wrong labels need no positive class, which two classes would require.
     pos_label = pos_label if method == "delong" else classes[0]
     outcomes = {
         name: read_outcome(part, classes, columns, pos_label) for name, part in rows.items()
