@@ -29,6 +29,7 @@ from skall.classifier.training_rows import (
     gather_rows,
     weigh_classes,
 )
+from skall.environment.private_names import get_callbacks
 from skall.environment.randomness import draw_seed, seeded
 from skall.images.inputs import ImagesLike, check_images
 from skall.network.device import resolve_device
@@ -405,9 +406,8 @@ class CNNClassifier(CallbackSupportMixin, SkorchClassifier):
             self._set_fitted(classes=classes, n_iter=0)
             # For the inner split and the views too, which stay when training goes on.
             self.seed_ = draw_seed(self.random_state)
-        tasks = None
-        if hasattr(self, "_skl_callbacks") and not once:
-            tasks = EpochTasks(self, X, y, sample_weight)
+        watched = get_callbacks(self) and not once
+        tasks = EpochTasks(self, X, y, sample_weight) if watched else None
         try:
             running = nullcontext() if tasks is None else tasks.running()
             with running, seeded(self.seed_ + self.n_iter_, self.device_):

@@ -48,7 +48,6 @@ INHERITED = {
         "_validate_params": "overridden: names are checked when they are given",
     },
     "sklearn.callback:CallbackSupportMixin": {
-        "_callback_fit_ctx": "the task of fit, which the tasks of its epochs belong to",
         "_init_callback_context": "makes each epoch of fit a task of scikit-learn's callbacks",
         "_skl_callbacks": "without callbacks, fit makes no tasks",
     },
